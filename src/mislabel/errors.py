@@ -1,0 +1,33 @@
+"""The one error for bad input: it names the argument, the value and the rule."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+
+class InputError(ValueError):
+    """Bad input from a user: an argument, its value and the rule it breaks, on one line.
+
+    The command line prints it after ``mislabel: error:`` and exits with status 2.
+    """
+
+    def __init__(self, argument: str, value: Any, rule: str) -> None:
+        self.argument, self.value, self.rule = argument, value, rule
+        super().__init__(argument, value, rule)
+
+    def __str__(self) -> str:
+        return f"{self.argument}={_short(self.value)}: {self.rule}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint such as ``did you mean 'cluster'? Known: cluster, human, pmd``."""
+    names = sorted(known)
+    close = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(names)}"
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split()) if isinstance(value, BaseException) else repr(value)
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= 160 else f"{text[:120]}...{text[-30:]}"

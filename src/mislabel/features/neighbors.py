@@ -1,0 +1,74 @@
+"""Nearest neighbours, exact by default.
+
+FAISS searches in many dimensions. In two or three a k-d tree is exact too and far faster, because
+it does not look at all pairs. An example is never its own neighbour, duplicates included.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mislabel.errors import InputError
+
+TREE_DIMENSIONS = 3
+LISTS_PROBED = 16
+
+
+def nearest_neighbors(
+    features: ArrayLike, k: int, *, approximate: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Distances and indices of the k nearest other examples, nearest first.
+
+    features: (N, d) finite numbers; distances are Euclidean (for cosine, normalise first).
+    k: 1 to N - 1. approximate: search an inverted-file index (FAISS IVF) instead of all pairs.
+    Returns distances (N, k) float32 and indices (N, k) int64.
+    """
+    points = np.ascontiguousarray(features, dtype=np.float32)
+    if points.ndim != 2:
+        raise InputError("features", f"shape {points.shape}", "must be a matrix (N, d)")
+    if not 1 <= k < len(points):
+        rule = f"must be between 1 and {len(points) - 1}, the number of other examples"
+        raise InputError("k", k, rule)
+    if points.shape[1] <= TREE_DIMENSIONS:
+        distances, indices = _search_tree(points, k + 1)
+    else:
+        distances, indices = _search_faiss(points, k + 1, approximate)
+    return _drop_self(distances, indices)
+
+
+def _search_tree(
+    points: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    from scipy.spatial import KDTree
+
+    distances, indices = KDTree(points).query(points, k=k, workers=-1)
+    return distances.astype(np.float32), indices.astype(np.int64)
+
+
+def _search_faiss(
+    points: NDArray[np.float32], k: int, approximate: bool
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    import faiss
+
+    n_examples, dimensions = points.shape
+    if approximate:
+        lists = max(1, int(np.sqrt(n_examples)))
+        index = faiss.index_factory(dimensions, f"IVF{lists},Flat")
+        index.train(points)
+        index.nprobe = min(LISTS_PROBED, lists)
+    else:
+        index = faiss.IndexFlatL2(dimensions)
+    index.add(points)
+    squared, indices = index.search(points, k)
+    return np.sqrt(np.maximum(squared, 0)), indices
+
+
+def _drop_self(
+    distances: NDArray[np.float32], indices: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Remove each example from its own row, or the farthest where duplicates crowd it out."""
+    n_examples, width = indices.shape
+    own = indices == np.arange(n_examples)[:, None]
+    own[~own.any(axis=1), -1] = True
+    keep = ~own
+    shape = (n_examples, width - 1)
+    return distances[keep].reshape(shape), indices[keep].reshape(shape)

@@ -1,0 +1,7 @@
+"""Sets of noisy labels with their provenance, and the files they live in."""
+
+from mislabel.labels.check import check_labels
+from mislabel.labels.formats import load_labels
+from mislabel.labels.noisy import NoisyLabels, Receipt
+
+__all__ = ["NoisyLabels", "Receipt", "check_labels", "load_labels"]

@@ -1,0 +1,303 @@
+"""Label files: ``.npy``, ``.csv``, ``.parquet`` and CIFAR-N's ``.pt``, with receipts beside them.
+
+| suffix | content |
+|---|---|
+| ``.npy`` | labels, whole numbers (N,) |
+| ``.csv``, ``.csv.gz`` | ``given_label,noisy_label``, or the published layout ``sample_id,filename,given_label,noisy_label`` with or without an unnamed index column; ``given_label`` is the clean one |
+| ``.parquet`` | columns ``noisy_label`` and, when known, ``clean_label`` |
+| ``.pt`` | CIFAR-N's dictionary of arrays: ``clean_label`` and one array per set of human labels |
+
+The receipt of ``labels.npy`` is ``labels.npy.receipt.json``. Reading never runs code: ``.npy``
+with objects is refused, and ``.pt`` is read by `mislabel.pickles`.
+"""
+
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mislabel.errors import InputError, did_you_mean
+from mislabel.files import atomic_path, hash_array, hash_file, read_json, write_json
+from mislabel.labels.check import check_labels
+from mislabel.labels.noisy import NoisyLabels, Receipt
+
+NOISY_COLUMNS = ("noisy_label", "label")
+CLEAN_COLUMNS = ("clean_label", "given_label")
+CSV_LAYOUTS = ("pair", "samples", "indexed")
+Columns = dict[str, NDArray[Any]]
+
+
+def load_labels(
+    path: str | Path,
+    *,
+    clean_labels: ArrayLike | None = None,
+    n_classes: int | None = None,
+    column: str | None = None,
+    argument: str = "labels",
+) -> NoisyLabels:
+    """Read a label file and, when there is one, its receipt.
+
+    clean_labels: (N,) when given, the length must agree and so must clean labels in the file.
+    n_classes: labels must be below it; by default what the receipt says, or what occurs.
+    column: which labels of a file that holds several (``random_label1`` of CIFAR-10N).
+    argument: how the file is called in error messages.
+    """
+    path = Path(path)
+    columns = _read_columns(path, argument)
+    name = _choose_column(columns, column, argument)
+    receipt = _read_receipt(path, argument)
+    if n_classes is None and receipt is not None:
+        n_classes = receipt["n_classes"]
+    labels = check_labels(columns[name], name=argument, n_classes=n_classes)
+    clean = _clean_labels(columns, name, clean_labels, labels, argument, n_classes)
+    if receipt is not None and receipt["labels_sha256"] != hash_array(labels):
+        rule = "differs from its receipt: it was changed after it was written"
+        raise InputError(argument, str(path), rule)
+    return NoisyLabels(
+        labels,
+        clean_labels=clean,
+        n_classes=n_classes,
+        receipt=_receipt(receipt, path, name),
+    )
+
+
+def save_labels(
+    labels: NoisyLabels,
+    path: Path,
+    *,
+    csv_layout: str = "pair",
+    filenames: list[str] | None = None,
+) -> None:
+    """Write labels in the format of the suffix, and the receipt beside them, atomically.
+
+    csv_layout: "pair" (``given_label,noisy_label``), "samples" (with ``sample_id,filename``) or
+        "indexed" (the same after an unnamed index column). filenames: (N,) for the latter two.
+    """
+    if csv_layout not in CSV_LAYOUTS:
+        hint = did_you_mean(csv_layout, CSV_LAYOUTS)
+        raise InputError("csv_layout", csv_layout, f"unknown layout; {hint}")
+    writer = _WRITERS.get(_suffix(path))
+    if writer is None:
+        raise _unknown_suffix(path, "path")
+    columns: Columns = {"noisy_label": labels.labels}
+    if labels.clean_labels is not None:
+        columns = {"clean_label": labels.clean_labels, **columns}
+    with atomic_path(path) as temporary:
+        if _suffix(path) == ".csv":
+            _write_csv(columns, temporary, csv_layout, filenames)
+        else:
+            writer(columns, temporary)
+    write_json(receipt_path(path), labels.receipt_json())
+
+
+def receipt_path(path: Path) -> Path:
+    """Where the receipt of a label file lies."""
+    return path.with_name(f"{path.name}.receipt.json")
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    return ".csv" if name.endswith(".csv.gz") else path.suffix.lower()
+
+
+def _unknown_suffix(path: Path, argument: str) -> InputError:
+    return InputError(argument, str(path), f"unknown format; use one of {', '.join(_READERS)}")
+
+
+def _read_columns(path: Path, argument: str) -> Columns:
+    reader = _READERS.get(_suffix(path))
+    if reader is None:
+        raise _unknown_suffix(path, argument)
+    if not path.is_file():
+        raise InputError(argument, str(path), "no such file")
+    if path.stat().st_size == 0:
+        raise InputError(argument, str(path), "is empty")
+    return reader(path, argument)
+
+
+def _read_npy(path: Path, argument: str) -> Columns:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError, pickle.UnpicklingError) as error:
+        if "allow_pickle" in str(error) or "pickled" in str(error):
+            rule = "holds pickled objects, which are never loaded: save whole numbers instead"
+        else:
+            rule = f"is not a complete .npy file ({' '.join(str(error).split())})"
+        raise InputError(argument, str(path), rule) from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(argument, str(path), "is an archive of arrays; a single .npy is expected")
+    return {"noisy_label": array}
+
+
+def _read_csv(path: Path, argument: str) -> Columns:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    try:
+        table = csv.read_csv(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(argument, str(path), f"is not a CSV file ({_line(error)})") from error
+    return _table_columns(table, path, argument)
+
+
+def _read_parquet(path: Path, argument: str) -> Columns:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(argument, str(path), f"is not a Parquet file ({_line(error)})") from error
+    return _table_columns(table, path, argument)
+
+
+def _table_columns(table: Any, path: Path, argument: str) -> Columns:
+    if "sample_id" in table.column_names:
+        ids = table["sample_id"].to_numpy()
+        if not np.array_equal(ids, np.arange(len(ids))):
+            rule = "column sample_id must count 0, 1, 2, ... so that rows stay aligned"
+            raise InputError(argument, str(path), rule)
+    names = [n for n in table.column_names if n not in ("", "sample_id", "filename")]
+    return {name: table[name].to_numpy() for name in names}
+
+
+def _read_torch(path: Path, argument: str) -> Columns:
+    from mislabel.pickles import read_torch_archive
+
+    content = read_torch_archive(path, argument=argument)
+    if not isinstance(content, dict):
+        raise InputError(argument, str(path), "must hold a dictionary of arrays, as CIFAR-N's")
+    return {str(k): v for k, v in content.items() if isinstance(v, np.ndarray)}
+
+
+def _choose_column(columns: Columns, column: str | None, argument: str) -> str:
+    if column is not None:
+        if column not in columns:
+            raise InputError(argument, column, f"unknown labels; {did_you_mean(column, columns)}")
+        return column
+    for name in NOISY_COLUMNS:
+        if name in columns:
+            return name
+    others = [name for name in columns if name not in CLEAN_COLUMNS]
+    if len(others) == 1:
+        return others[0]
+    if not others:
+        raise InputError(argument, list(columns), "has no column noisy_label")
+    raise InputError(argument, others, "holds several sets of labels; name one as column")
+
+
+def _clean_labels(
+    columns: Columns,
+    name: str,
+    given: ArrayLike | None,
+    labels: NDArray[np.int64],
+    argument: str,
+    n_classes: int | None,
+) -> NDArray[np.int64] | None:
+    """The clean labels of the file or the caller; where both are there, they must agree."""
+    candidates = ("clean_coarse_label",) if "coarse" in name else CLEAN_COLUMNS
+    found = next((columns[c] for c in candidates if c in columns and c != name), None)
+    in_file = None
+    if found is not None:
+        in_file = check_labels(
+            found, name=f"{argument} (clean)", n_examples=len(labels), n_classes=n_classes
+        )
+    if given is None:
+        return in_file
+    clean = check_labels(given, name="clean_labels", n_classes=n_classes)
+    if len(labels) != len(clean):
+        raise InputError(argument, f"{len(labels)} labels", f"must have length {len(clean)}")
+    if in_file is not None and not np.array_equal(in_file, clean):
+        first = int(np.flatnonzero(in_file != clean)[0])
+        rule = f"its clean label at index {first} is not the data's, {clean[first]}: not aligned"
+        raise InputError(argument, int(in_file[first]), rule)
+    return clean
+
+
+def _read_receipt(path: Path, argument: str) -> dict[str, Any] | None:
+    beside = receipt_path(path)
+    if not beside.is_file():
+        return None
+    content = read_json(beside, f"{argument} receipt")
+    needed = {"format", "generator", "labels_sha256", "n_classes"}
+    if not isinstance(content, dict) or not needed <= content.keys() or content["format"] != 1:
+        raise InputError(f"{argument} receipt", str(beside), "is not a receipt of format 1")
+    return content
+
+
+def _receipt(content: dict[str, Any] | None, path: Path, column: str) -> Receipt:
+    if content is not None:
+        return Receipt(
+            generator=content["generator"],
+            parameters=content.get("parameters", {}),
+            seed=content.get("seed"),
+            versions=content.get("versions", {}),
+            inputs=content.get("inputs", {}),
+        )
+    return Receipt(
+        generator="file",
+        parameters={"name": path.name, "column": column},
+        inputs={"file": hash_file(path)},
+    )
+
+
+def _write_npy(columns: Columns, path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, columns["noisy_label"], allow_pickle=False)
+
+
+def _write_csv(columns: Columns, path: Path, layout: str, filenames: list[str] | None) -> None:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    n_examples = len(columns["noisy_label"])
+    ids = np.arange(n_examples)
+    table: dict[str, Any] = {"": ids} if layout == "indexed" else {}
+    if layout != "pair":
+        names = [""] * n_examples if filenames is None else list(filenames)
+        if len(names) != n_examples:
+            raise InputError("filenames", f"{len(names)} names", f"must have length {n_examples}")
+        table |= {"sample_id": ids, "filename": names}
+    if "clean_label" in columns:
+        table["given_label"] = columns["clean_label"]
+    table["noisy_label"] = columns["noisy_label"]
+    options = csv.WriteOptions(quoting_style="needed", include_header=False)
+    with path.open("wb") as file:
+        file.write((",".join(table) + "\n").encode())
+        csv.write_csv(pa.table(table), file, options)
+
+
+def _write_parquet(columns: Columns, path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table(columns), path)
+
+
+def _write_torch(columns: Columns, path: Path) -> None:
+    """CIFAR-N's layout: a zip archive with one pickled dictionary of arrays."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(columns, protocol=2))
+        archive.writestr("archive/version", "3\n")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+_READERS: dict[str, Callable[[Path, str], Columns]] = {
+    ".npy": _read_npy,
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+    ".pt": _read_torch,
+}
+_WRITERS: dict[str, Callable[..., None]] = {
+    ".npy": _write_npy,
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+    ".pt": _write_torch,
+}

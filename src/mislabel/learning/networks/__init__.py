@@ -1,0 +1,47 @@
+"""Networks by name. Adding one: a file with a ``build(example_shape, n_classes)`` and a line here.
+
+example_shape is (height, width, channels) for images and (d,) for features.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from mislabel.errors import InputError
+from mislabel.learning.networks import cnn, mlp, resnet
+from mislabel.registry import Record, Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRecord(Record):
+    """A network in the registry. images_only: it cannot take feature vectors."""
+
+    build: Callable[[tuple[int, ...], int], nn.Module]
+    images_only: bool = True
+
+
+NETWORKS = Registry[NetworkRecord](
+    "network",
+    [
+        NetworkRecord(
+            name="mlp", title="MLP", paper="none", build=mlp.build, images_only=False
+        ),
+        NetworkRecord(name="cnn", title="Small CNN", paper="none", build=cnn.build),
+        NetworkRecord(
+            name="resnet34",
+            title="ResNet-34 (CIFAR stem)",
+            paper="He et al. 2016",
+            build=resnet.build_resnet34,
+        ),
+    ],
+)
+"All networks. A new one is a new file and one line here."
+
+
+def build_network(name: str, example_shape: tuple[int, ...], n_classes: int) -> nn.Module:
+    """A network with fresh weights, drawn from PyTorch's current random state."""
+    record = NETWORKS[name]
+    if record.images_only and len(example_shape) != 3:
+        raise InputError("network", name, "takes images; for feature vectors use 'mlp'")
+    return record.build(example_shape, n_classes)

@@ -1,0 +1,137 @@
+"""Recipes: how a network is trained, as one frozen value, and the presets.
+
+A preset is a function that returns a whole recipe. ``auto`` takes `mlp` for features and tiny
+images and `fast` for other images.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import cos, pi
+from typing import Any
+
+from mislabel.errors import InputError, did_you_mean
+
+SCHEDULES = ("constant", "cosine", "step", "one-cycle")
+OPTIMIZERS = ("sgd", "adam")
+AUGMENTATIONS = ("auto", "none", "crop-flip")
+PRECISIONS = ("auto", "float32", "bfloat16")
+SMALLEST_CNN_SIDE = 16
+ONE_CYCLE_PEAK = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Network, optimiser, schedule and augmentation of a training.
+
+    network: name in `mislabel.learning.NETWORKS`. augment: "auto" does what the data set says.
+    schedule: "cosine" to zero; "step" multiplies by gamma after each of `milestones` (epochs);
+    "one-cycle" rises to the peak over the first quarter and falls to zero, both linearly.
+    precision: "auto" is bfloat16 mixed precision on a GPU and float32 on a CPU.
+    """
+
+    network: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    optimizer: str = "sgd"
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    schedule: str = "cosine"
+    milestones: Sequence[int] = ()
+    gamma: float = 0.1
+    augment: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("augment", AUGMENTATIONS),
+            ("precision", PRECISIONS),
+        ):
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(name, value, f"unknown choice; {did_you_mean(str(value), known)}")
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(name, value, "must be a whole number, at least 1")
+        if not self.learning_rate > 0:
+            raise InputError("learning_rate", self.learning_rate, "must be positive")
+
+    def learning_rate_at(self, step: int, steps_per_epoch: int) -> float:
+        """The learning rate of optimiser step `step`, counted from 0."""
+        share = step / (self.epochs * steps_per_epoch)
+        if self.schedule == "cosine":
+            factor = (1 + cos(pi * share)) / 2
+        elif self.schedule == "step":
+            epoch = step // steps_per_epoch
+            factor = self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
+        elif self.schedule == "one-cycle":
+            rising = (share + 1 / (self.epochs * steps_per_epoch)) / ONE_CYCLE_PEAK
+            factor = min(rising, (1 - share) / (1 - ONE_CYCLE_PEAK))
+        else:
+            factor = 1.0
+        return self.learning_rate * factor
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as JSON values."""
+        return asdict(self) | {"milestones": list(self.milestones)}
+
+
+def mlp() -> Recipe:
+    """For features and tiny images: a small MLP, 40 epochs of SGD, cosine."""
+    return Recipe(network="mlp", epochs=40, batch_size=64, learning_rate=0.05, nesterov=True)
+
+
+def fast() -> Recipe:
+    """For images on a CPU: a small convolutional network, 16 epochs, one cycle."""
+    return Recipe(
+        network="cnn",
+        epochs=16,
+        batch_size=64,
+        learning_rate=0.1,
+        nesterov=True,
+        schedule="one-cycle",
+    )
+
+
+def lim2025() -> Recipe:
+    """The study's Standard training: ResNet-34, 200 epochs (Lim, Larson & Leach 2025)."""
+    return Recipe(
+        network="resnet34",
+        epochs=200,
+        batch_size=64,
+        learning_rate=0.1,
+        schedule="step",
+        milestones=(50, 100),
+        precision="float32",
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {"mlp": mlp, "fast": fast, "lim2025": lim2025}
+"All presets by name."
+
+
+def make_recipe(
+    recipe: str | Recipe,
+    *,
+    example_shape: tuple[int, ...],
+    network: str | None = None,
+    epochs: int | None = None,
+) -> Recipe:
+    """The recipe of a preset's name, or the given one, with network and epochs replaced.
+
+    example_shape: (height, width, channels) or (d,), by which "auto" chooses.
+    """
+    if isinstance(recipe, str):
+        name = recipe
+        if name == "auto":
+            small = len(example_shape) == 1 or min(example_shape[:2]) < SMALLEST_CNN_SIDE
+            name = "mlp" if small else "fast"
+        if name not in RECIPES:
+            raise InputError("recipe", recipe, f"unknown; {did_you_mean(recipe, ['auto', *RECIPES])}")
+        recipe = RECIPES[name]()
+    changes = {"network": network, "epochs": epochs}
+    return replace(recipe, **{k: v for k, v in changes.items() if v is not None})

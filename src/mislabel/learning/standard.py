@@ -1,0 +1,26 @@
+"""Standard training: cross-entropy with the labels as given, right or wrong."""
+
+from typing import Any, ClassVar
+
+from mislabel.learning.base import MethodRecord, NoisyLabelClassifier
+from mislabel.learning.loop import TrainingProblem
+from mislabel.learning.objective import CrossEntropy, Objective
+
+
+class Standard(NoisyLabelClassifier):
+    """Cross-entropy. The parameters are those of `NoisyLabelClassifier`."""
+
+    name: ClassVar[str] = "standard"
+
+    def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> Objective:
+        return CrossEntropy(problem.labels)
+
+
+RECORD = MethodRecord(
+    name=Standard.name,
+    title="Standard",
+    paper="cross-entropy",
+    estimator=Standard,
+    example="standard",
+    advice="the reference; fits wrong labels if trained long enough",
+)

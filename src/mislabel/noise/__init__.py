@@ -1,0 +1,52 @@
+"""Noise models: one file each, and the registry that the rest of the house reads.
+
+``make_noise("cluster:0.35").corrupt(clean_labels, positions=map, seed=0)`` draws labels.
+"""
+
+from mislabel.noise import clean, cluster, human, pmd, symmetric
+from mislabel.noise.base import NoiseModel, NoiseRecord, Problem
+from mislabel.noise.cluster import Cluster
+from mislabel.noise.eta import cross_fitted_probabilities
+from mislabel.noise.human import FromFile, Human
+from mislabel.noise.pmd import PMD
+from mislabel.noise.symmetric import Symmetric
+from mislabel.registry import Registry
+from mislabel.specs import parse_parameters, split_spec
+
+NOISE = Registry[NoiseRecord](
+    "noise",
+    [
+        clean.RECORD,
+        symmetric.RECORD,
+        pmd.RECORD,
+        cluster.RECORD,
+        human.RECORD,
+        human.FILE_RECORD,
+    ],
+)
+"All noise models. A new one is a new file and one line here."
+
+
+def make_noise(spec: str) -> NoiseModel:
+    """The noise model of a spec: ``symmetric:0.2``, ``cluster:n=57,r=2``, ``clean``."""
+    name, rest = split_spec(spec, "noise")
+    record = NOISE[name]
+    parameters = parse_parameters(
+        rest, record.model, positional=record.positional, argument="noise", spec=spec
+    )
+    return record.model(**parameters)
+
+
+__all__ = [
+    "NOISE",
+    "PMD",
+    "Cluster",
+    "FromFile",
+    "Human",
+    "NoiseModel",
+    "NoiseRecord",
+    "Problem",
+    "Symmetric",
+    "cross_fitted_probabilities",
+    "make_noise",
+]

@@ -1,0 +1,204 @@
+"""The contract for noise models.
+
+A noise model is a frozen dataclass of keyword-only parameters with one method to write,
+`NoiseModel._corrupt`: it gets a checked `Problem` and returns labels. `NoiseModel.corrupt`
+validates, calls it and attaches the receipt.
+
+To add one: copy ``symmetric.py``, write the class and its ``RECORD``, and add the record to the
+list in ``mislabel/noise/__init__.py``. The command line, the benchmark, the report and the
+contract tests then know it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mislabel.errors import InputError
+from mislabel.files import hash_array
+from mislabel.labels import NoisyLabels, Receipt, check_labels
+from mislabel.registry import Record
+from mislabel.seeds import check_seed, generator
+from mislabel.versions import library_versions
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Checked inputs of one draw. N examples, C classes.
+
+    clean_labels: (N,). positions: (N, d) float64 points in which distances mean something, a 2-D
+    map or an embedding. probabilities: (N, C), rows sum to 1. indices: (N,) positions of the
+    examples in the full data set of n_total. What was not given is None.
+    """
+
+    clean_labels: IntArray
+    n_classes: int
+    positions: FloatArray | None
+    probabilities: FloatArray | None
+    indices: IntArray
+    n_total: int
+    seed: int
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseModel(ABC):
+    """Base class of noise models; see the module for how to write one."""
+
+    name: ClassVar[str]
+
+    def corrupt(
+        self,
+        clean_labels: ArrayLike,
+        *,
+        n_classes: int | None = None,
+        positions: ArrayLike | None = None,
+        probabilities: ArrayLike | None = None,
+        indices: ArrayLike | None = None,
+        n_total: int | None = None,
+        seed: int = 0,
+    ) -> NoisyLabels:
+        """Draw noisy labels for `clean_labels`, which are left as they are.
+
+        clean_labels: (N,). n_classes: C, by default one more than the largest label.
+        positions: (N, d) a 2-D map or an embedding; `cluster` needs it.
+        probabilities: (N, C) class probabilities of a classifier; `pmd` needs them.
+        indices, n_total: which examples of the full data set these are, for label files that
+            hold the full set; by default all of them in order.
+        seed: the same seed gives the same labels; the global random state is not used.
+
+        Errors: `InputError` for inputs that do not fit, or a rate that cannot be reached.
+        """
+        problem = check_problem(
+            clean_labels, n_classes, positions, probabilities, indices, n_total, seed, self.name
+        )
+        labels = self._corrupt(problem)
+        return NoisyLabels(
+            labels,
+            clean_labels=problem.clean_labels,
+            n_classes=problem.n_classes,
+            receipt=self._receipt(problem),
+        )
+
+    @abstractmethod
+    def _corrupt(self, problem: Problem) -> IntArray:
+        """(N,) noisy labels for a checked problem."""
+
+    @classmethod
+    def used_inputs(cls) -> tuple[str, ...]:
+        """Names of the fields of `Problem` that the model reads besides the labels."""
+        return ()
+
+    def _receipt(self, problem: Problem) -> Receipt:
+        inputs = {"clean_labels": hash_array(problem.clean_labels)}
+        for name in self.used_inputs():
+            value = getattr(problem, name)
+            if value is not None:
+                inputs[name] = hash_array(value)
+        return Receipt(
+            generator=self.name,
+            parameters=self.parameters(),
+            seed=problem.seed,
+            versions=library_versions("numpy"),
+            inputs=inputs,
+        )
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as JSON values."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseRecord(Record):
+    """A noise model in the registry.
+
+    positional: the parameter that stands after the colon in a spec ("0.35" in ``cluster:0.35``).
+    needs: what it needs besides labels: "positions", "probabilities".
+    example: a spec that works. advice: one line on what the noise is like.
+    """
+
+    model: type[NoiseModel]
+    positional: str | None
+    needs: Sequence[str] = ()
+    example: str
+    advice: str
+
+
+def check_problem(
+    clean_labels: ArrayLike,
+    n_classes: int | None,
+    positions: ArrayLike | None,
+    probabilities: ArrayLike | None,
+    indices: ArrayLike | None,
+    n_total: int | None,
+    seed: int,
+    name: str,
+) -> Problem:
+    """Check all inputs of a draw at one gate; see `NoiseModel.corrupt` for their meaning."""
+    clean = check_labels(clean_labels, name="clean_labels", n_classes=n_classes)
+    n_examples = len(clean)
+    n_classes = int(clean.max()) + 1 if n_classes is None else n_classes
+    total = n_examples if n_total is None else n_total
+    where = np.arange(n_examples) if indices is None else np.asarray(indices)
+    where = check_labels(where, name="indices", n_examples=n_examples, n_classes=total)
+    points = None if positions is None else check_matrix(positions, "positions", n_examples)
+    chances = None if probabilities is None else check_probabilities(
+        probabilities, n_examples, n_classes
+    )  # fmt: skip
+    return Problem(
+        clean_labels=clean,
+        n_classes=n_classes,
+        positions=points,
+        probabilities=chances,
+        indices=where,
+        n_total=total,
+        seed=check_seed(seed),
+        rng=generator(seed, "noise", name),
+    )
+
+
+def check_matrix(values: ArrayLike, name: str, n_examples: int) -> FloatArray:
+    """(N, d) finite numbers as float64, or an `InputError` that names `name`."""
+    array = np.asarray(values)
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise InputError(name, f"{array.dtype} {array.shape}", "must be a matrix of numbers (N, d)")
+    if len(array) != n_examples:
+        raise InputError(name, f"{len(array)} rows", f"must have one row per label: {n_examples}")
+    matrix = np.ascontiguousarray(array, dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if len(bad):
+        raise InputError(name, f"row {bad[0]}", "must be finite")
+    return matrix
+
+
+def check_probabilities(values: ArrayLike, n_examples: int, n_classes: int) -> FloatArray:
+    """(N, C) rows of probabilities that sum to 1 within 0.001, or an `InputError`."""
+    name = "probabilities"
+    matrix = check_matrix(values, name, n_examples)
+    if matrix.shape[1] != n_classes:
+        rule = f"must have one per class: {n_classes}"
+        raise InputError(name, f"{matrix.shape[1]} columns", rule)
+    bad = np.flatnonzero((matrix.min(axis=1) < 0) | (np.abs(matrix.sum(axis=1) - 1) > 1e-3))
+    if len(bad):
+        raise InputError(name, f"row {bad[0]}", "must be at least 0 and sum to 1")
+    return matrix
+
+
+def needed(value: FloatArray | None, name: str, model: str) -> FloatArray:
+    """`value`, or an `InputError` that says the model cannot do without it."""
+    if value is None:
+        raise InputError(name, None, f"noise {model!r} needs them")
+    return value
+
+
+def need_two_classes(problem: Problem) -> None:
+    """Noise has nowhere to go with one class."""
+    if problem.n_classes < 2:
+        raise InputError("n_classes", problem.n_classes, "label noise needs at least 2 classes")

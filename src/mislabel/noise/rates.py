@@ -1,0 +1,103 @@
+"""Exact rates: which examples flip, so that a rate is met to within one example.
+
+A rate of r on N examples means ``round(r * N)`` flips, halves rounded up. Per class, each class
+of n examples gets ``floor(r * n)`` or ``ceil(r * n)`` flips (largest remainders first), and the
+sum is still ``round(r * N)``. Nothing is truncated: a class of one flips when its turn comes.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mislabel.errors import InputError
+
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+def check_rate(rate: float, *, maximum: float = 1.0, minimum: float = 0.0) -> float:
+    """A rate is a number in the reachable range; the message states that range."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number):
+        raise InputError("rate", rate, "must be a number")
+    if not minimum <= rate <= maximum:
+        raise InputError("rate", rate, f"must be between {minimum:.4g} and {maximum:.4g}")
+    return float(rate)
+
+
+def flip_count(rate: float, n_examples: int) -> int:
+    """How many of `n_examples` flip at `rate`: nearest whole number, halves up."""
+    return int(np.floor(rate * n_examples + 0.5))
+
+
+def flip_counts_per_class(
+    rate: float, class_sizes: IntArray, rng: np.random.Generator
+) -> IntArray:
+    """(C,) flips per class: each within one of ``rate * size``, the sum ``flip_count``.
+
+    Largest remainders are served first; equal remainders in random order.
+    """
+    wanted = rate * class_sizes
+    counts = np.floor(wanted + 1e-9).astype(np.int64)
+    missing = flip_count(rate, int(class_sizes.sum())) - int(counts.sum())
+    remainder = np.where(counts < class_sizes, wanted - counts, -1.0)
+    order = np.lexsort((rng.random(len(counts)), -remainder))
+    counts[order[:missing]] += 1
+    return counts
+
+
+def flip_smallest(
+    scores: FloatArray,
+    clean_labels: IntArray,
+    n_classes: int,
+    rate: float,
+    *,
+    per_class: bool,
+    rng: np.random.Generator,
+) -> BoolArray:
+    """(N,) True for the examples with the smallest `scores`, at exactly `rate`.
+
+    scores: (N,); equal scores are served in random order. per_class: the rate holds in each
+    class, not only overall.
+    """
+    n_examples = len(scores)
+    ties = rng.random(n_examples)
+    flipped = np.zeros(n_examples, dtype=bool)
+    if not per_class:
+        flipped[_smallest(scores, ties, flip_count(rate, n_examples))] = True
+        return flipped
+    sizes = np.bincount(clean_labels, minlength=n_classes)
+    counts = flip_counts_per_class(rate, sizes, rng)
+    order = np.lexsort((ties, scores, clean_labels))
+    rank = np.arange(n_examples) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    flipped[order] = rank < counts[clean_labels[order]]
+    return flipped
+
+
+def _smallest(scores: FloatArray, ties: FloatArray, count: int) -> IntArray:
+    """Indices of the `count` smallest scores; only the scores at the border need `ties`."""
+    if count == 0:
+        return np.empty(0, dtype=np.int64)
+    border = np.partition(scores, count - 1)[count - 1]
+    below = np.flatnonzero(scores < border)
+    equal = np.flatnonzero(scores == border)
+    chosen = equal[np.argsort(ties[equal])[: count - len(below)]]
+    return np.concatenate([below, chosen])
+
+
+def systematic_sample(probabilities: FloatArray, rng: np.random.Generator) -> BoolArray:
+    """(N,) a random set in which example i is with probability `probabilities[i]`, of fixed size.
+
+    The size is the sum of the probabilities, rounded. Systematic sampling in random order: the
+    marginal probabilities are kept exactly when their sum is whole (Madow 1949).
+    """
+    order = rng.permutation(len(probabilities))
+    total = np.cumsum(probabilities[order])
+    count = int(np.floor(total[-1] + 0.5))
+    chosen = np.zeros(len(order), dtype=bool)
+    if count == 0:
+        return chosen
+    total *= count / total[-1]
+    total[-1] = count
+    steps = np.minimum(np.floor(total + rng.random()), count)
+    chosen[order] = np.diff(steps, prepend=0.0) > 0
+    return chosen

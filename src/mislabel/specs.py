@@ -1,0 +1,112 @@
+"""Specs: ``name:value,key=value,...`` for noise models and methods, as on the command line.
+
+``cluster:0.35`` is the noise model `cluster` with its positional parameter (rate) at 0.35;
+``snls:k=20,alpha=0.5`` is the method `snls` with two parameters.
+"""
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mislabel.errors import InputError, did_you_mean
+
+
+def split_spec(spec: str, argument: str) -> tuple[str, str]:
+    """The name before the first colon and the rest."""
+    name, _, rest = spec.strip().partition(":")
+    if not name:
+        raise InputError(argument, spec, "must be NAME or NAME:VALUE,KEY=VALUE")
+    return name, rest
+
+
+def parse_parameters(
+    text: str,
+    factory: Callable[..., Any],
+    *,
+    positional: str | None,
+    argument: str,
+    spec: str,
+    hidden: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """Parameters of `factory` from the part of a spec after the colon.
+
+    positional: the parameter that stands first without a name, if any.
+    hidden: parameters that a spec may not set. Errors name `argument` and `spec`.
+    """
+    fields = {n: t for n, t in parameter_types(factory).items() if n not in hidden}
+    values: dict[str, Any] = {}
+    for number, part in enumerate(text.split(",") if text else []):
+        key, equals, value = (p.strip() for p in part.partition("="))
+        if not equals:
+            if number or positional is None:
+                raise InputError(argument, spec, f"{part.strip()!r} must be KEY=VALUE")
+            key, value = positional, key
+        if key not in fields:
+            raise InputError(argument, spec, f"unknown parameter {key!r}; {did_you_mean(key, fields)}")
+        if key in values:
+            raise InputError(argument, spec, f"parameter {key!r} is given twice")
+        values[key] = convert(value, fields[key], key)
+    _check_required(factory, values, argument, spec)
+    return values
+
+
+def parameter_types(factory: Callable[..., Any]) -> dict[str, Any]:
+    """Names and types of the parameters that `factory` takes."""
+    target = factory.__init__ if inspect.isclass(factory) else factory  # type: ignore[misc]
+    hints = typing.get_type_hints(target)
+    return {n: hints.get(n, str) for n in inspect.signature(factory).parameters}
+
+
+def convert(text: str, wanted: Any, name: str) -> Any:
+    """`text` as a bool, int, float, path or string; ``none`` where the type allows None."""
+    options = typing.get_args(wanted) if _is_union(wanted) else (wanted,)
+    if type(None) in options and text.lower() == "none":
+        return None
+    if bool in options and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind, word in ((int, "a whole number"), (float, "a number")):
+        if kind in options:
+            return _number(text, kind, word, name, fallback=float in options or str in options)
+    if bool in options:
+        raise InputError(name, text, "must be true or false")
+    return Path(text) if Path in options else text
+
+
+def format_spec(name: str, parameters: Mapping[str, Any], positional: str | None = None) -> str:
+    """The spec that `parse_parameters` reads back; parameters in the given order."""
+    first = [f"{parameters[positional]}"] if positional and positional in parameters else []
+    rest = [f"{k}={_text(v)}" for k, v in parameters.items() if k != positional]
+    body = ",".join(first + rest)
+    return f"{name}:{body}" if body else name
+
+
+def _number(text: str, kind: type, word: str, name: str, *, fallback: bool) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        if kind is int and fallback:
+            return _number(text, float, "a number", name, fallback=False)
+        raise InputError(name, text, f"must be {word}") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(name, text, "must be finite")
+    return value
+
+
+def _check_required(
+    factory: Callable[..., Any], values: Mapping[str, Any], argument: str, spec: str
+) -> None:
+    for name, parameter in inspect.signature(factory).parameters.items():
+        if parameter.default is inspect.Parameter.empty and name not in values:
+            raise InputError(argument, spec, f"needs a {name}, as in {spec.split(':')[0]}:{name}=...")
+
+
+def _is_union(wanted: Any) -> bool:
+    return typing.get_origin(wanted) in (typing.Union, types.UnionType)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)

@@ -1,0 +1,28 @@
+"""Fixtures for all tests: a cache of their own, and the folder of real data."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the user's cache out of the tests; children of the tests inherit it too."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MISLABEL_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder that ``$MISLABEL_DATA`` names; without it the test is skipped."""
+    name = os.environ.get("MISLABEL_DATA")
+    if not name:
+        pytest.skip("MISLABEL_DATA is not set")
+    folder = Path(name)
+    if not folder.is_dir():
+        pytest.fail(f"MISLABEL_DATA={name}: no such folder")
+    return folder
