@@ -110,3 +110,14 @@ def _is_union(wanted: Any) -> bool:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
+def canonical_spec(
+    spec: str, factory: Callable[..., Any], *, positional: str | None, argument: str
+) -> str:
+    """The spec in one form for equal content: ``cluster:rate=0.350`` is ``cluster:0.35``."""
+    name, rest = split_spec(spec, argument)
+    values = parse_parameters(
+        rest, factory, positional=positional, argument=argument, spec=spec
+    )
+    return format_spec(name, values, positional)

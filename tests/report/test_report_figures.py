@@ -24,6 +24,7 @@ from mislabel.report.figures import (
     save_figure,
     transition_figure,
 )
+from mislabel.report.labelling import map_names
 from mislabel.report.style import class_colours, method_styles
 
 NAMES = tuple("abcdefghij")
@@ -89,6 +90,10 @@ def test_map_figure_writes_names_when_asked() -> None:
     labels = NoisyLabels(clean, clean_labels=clean)
     axes = map_figure(positions, labels, NAMES, names=True).axes[0]
     assert [text.get_text() for text in axes.texts] == list(NAMES)
+
+
+def test_a_name_that_the_font_cannot_write_becomes_the_number_of_its_class() -> None:
+    assert map_names(("café", "学習", "")) == ["café", "1", "2"]
 
 
 def test_a_map_of_the_wrong_size_is_an_input_error() -> None:

@@ -239,6 +239,14 @@ def test_without_a_map_the_page_says_so() -> None:
     assert "<img" not in text
 
 
+def test_the_colours_of_few_classes_are_named() -> None:
+    text = render_benchmark_page(small(class_names=("学習", "<b>", *"23456789")))
+    key = re.search(r'<ul class="key".*?</ul>', text, re.DOTALL)
+    assert key is not None
+    assert 'background: #3f90da"></span>0: 学習</li>' in key.group()
+    assert 'background: #ffa90e"></span>&lt;b&gt;</li>' in key.group()
+
+
 def test_a_single_rate_becomes_dots_and_one_method_is_enough() -> None:
     one = results(columns=(("clean", 0.0), ("pmd", 0.3)), methods=METHODS[:1], n=200)
     page = Page(render_benchmark_page(one))

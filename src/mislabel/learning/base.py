@@ -6,7 +6,7 @@ returns the loss for a problem; the rest is here.
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -31,6 +31,7 @@ from mislabel.learning.recipes import Recipe, make_recipe
 from mislabel.learning.resident import Normalisation, ResidentExamples
 from mislabel.registry import Record
 from mislabel.seeds import TrainingSeeds, check_seed
+from mislabel.versions import library_versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,10 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.seed = seed
         self.device = device
 
+    def check_parameters(self) -> None:
+        """Raise `InputError` for a parameter of this method that breaks its rule."""
+        check_seed(self.seed)
+
     @abstractmethod
     def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> Objective:
         """The loss for a problem. features: (N, d) as given to `fit`, or the examples flattened."""
@@ -99,7 +104,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         examples = self._check_examples(X, reset=True)
         encoded = self._encode(y, classes, len(examples))
-        check_seed(self.seed)
+        self.check_parameters()
         device = choose_device(self.device)
         self.recipe_ = make_recipe(
             self.recipe,
@@ -117,6 +122,12 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         training = train(network, problem, objective, self.recipe_, self.seeds_, watch=watch)
         self.network_, self.curves_ = training.network, training.curves
         self.test_predictions_ = training.test_predictions
+        self.provenance_ = {
+            "seeds": asdict(self.seeds_),
+            "device": str(device),
+            "threads": torch.get_num_threads(),
+            "versions": library_versions("numpy", "torch"),
+        }
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:

@@ -40,9 +40,12 @@ class GCE(NoisyLabelClassifier):
         )
         self.q = q
 
-    def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> Objective:
+    def check_parameters(self) -> None:
+        super().check_parameters()
         if not 0 < self.q <= 1:
             raise InputError("q", self.q, "must be above 0 and at most 1")
+
+    def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> Objective:
         return GeneralisedCrossEntropy(problem.labels, self.q)
 
 

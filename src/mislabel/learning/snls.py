@@ -14,7 +14,7 @@ from mislabel.learning.base import MethodRecord, NoisyLabelClassifier
 from mislabel.learning.loop import TrainingProblem
 from mislabel.learning.objective import CrossEntropy, Objective
 from mislabel.learning.recipes import Recipe
-from mislabel.learning.targets import soft_neighbor_targets
+from mislabel.learning.targets import check_alpha, soft_neighbor_targets
 
 
 class SNLS(NoisyLabelClassifier):
@@ -50,10 +50,14 @@ class SNLS(NoisyLabelClassifier):
         self.k = k
         self.alpha = alpha
 
-    def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> Objective:
-        n_examples = len(problem.labels)
+    def check_parameters(self) -> None:
+        super().check_parameters()
         if self.k < 1:
             raise InputError("k", self.k, "must be at least 1")
+        check_alpha(self.alpha)
+
+    def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> Objective:
+        n_examples = len(problem.labels)
         if n_examples < 2:
             raise InputError("X", f"{n_examples} examples", "soft neighbour targets need 2")
         self.k_ = min(self.k, max(1, n_examples // (2 * n_classes)))

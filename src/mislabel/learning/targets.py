@@ -20,8 +20,7 @@ def soft_neighbor_targets(
     labels: (N,). neighbors: (N, k) indices of each example's neighbours. alpha: 0 to 1, weight
     of the example's own label.
     """
-    if not 0 <= alpha <= 1:
-        raise InputError("alpha", alpha, "must be between 0 and 1")
+    check_alpha(alpha)
     n_examples, k = neighbors.shape
     rows = np.arange(n_examples)
     flat = (rows * n_classes)[:, None] + labels[neighbors]
@@ -29,3 +28,9 @@ def soft_neighbor_targets(
     targets = counts.reshape(n_examples, n_classes).astype(np.float32) * ((1 - alpha) / k)
     targets[rows, labels] += np.float32(alpha)
     return targets
+
+
+def check_alpha(alpha: float) -> None:
+    """The weight of the own label is a share."""
+    if not 0 <= alpha <= 1:
+        raise InputError("alpha", alpha, "must be between 0 and 1")

@@ -96,23 +96,23 @@ class NoiseModel(ABC):
         """Names of the fields of `Problem` that the model reads besides the labels."""
         return ()
 
+    def _input_hashes(self, problem: Problem) -> dict[str, str]:
+        """SHA-256 of what the draw depends on, by name."""
+        given = {name: getattr(problem, name) for name in ("clean_labels", *self.used_inputs())}
+        return {name: hash_array(value) for name, value in given.items() if value is not None}
+
     def _receipt(self, problem: Problem) -> Receipt:
-        inputs = {"clean_labels": hash_array(problem.clean_labels)}
-        for name in self.used_inputs():
-            value = getattr(problem, name)
-            if value is not None:
-                inputs[name] = hash_array(value)
         return Receipt(
             generator=self.name,
             parameters=self.parameters(),
             seed=problem.seed,
             versions=library_versions("numpy"),
-            inputs=inputs,
+            inputs=self._input_hashes(problem),
         )
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters as JSON values."""
-        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+        """The parameters as JSON values; of a path the file's name."""
+        return {k: v.name if isinstance(v, Path) else v for k, v in asdict(self).items()}
 
 
 @dataclass(frozen=True, kw_only=True)

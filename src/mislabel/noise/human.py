@@ -18,6 +18,7 @@ import numpy as np
 
 from mislabel.cache import cache_folder
 from mislabel.errors import InputError, did_you_mean
+from mislabel.files import hash_file
 from mislabel.labels import load_labels
 from mislabel.noise.base import IntArray, NoiseModel, NoiseRecord, Problem
 
@@ -50,8 +51,14 @@ class Human(NoiseModel):
         if self.which not in HUMAN_SETS:
             hint = did_you_mean(self.which, HUMAN_SETS)
             raise InputError("which", self.which, f"unknown human labels; {hint}")
-        path = self.file or find_human_file(HUMAN_SETS[self.which])
-        return labels_from_file(path, problem, column=self.which)
+        return labels_from_file(self.found(), problem, column=self.which)
+
+    def found(self) -> Path:
+        """The file: the one given, or where it is looked for."""
+        return self.file or find_human_file(HUMAN_SETS[self.which])
+
+    def _input_hashes(self, problem: Problem) -> dict[str, str]:
+        return super()._input_hashes(problem) | {"file": hash_file(self.found())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +75,9 @@ class FromFile(NoiseModel):
 
     def _corrupt(self, problem: Problem) -> IntArray:
         return labels_from_file(self.path, problem, column=self.column)
+
+    def _input_hashes(self, problem: Problem) -> dict[str, str]:
+        return super()._input_hashes(problem) | {"file": hash_file(self.path)}
 
 
 def labels_from_file(path: Path, problem: Problem, *, column: str | None) -> IntArray:

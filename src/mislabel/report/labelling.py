@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
@@ -41,15 +42,7 @@ def map_figure(
     axes.set_axis_off()
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.02)
-    size = float(np.clip(12000 / len(labels), 0.7, 20))
-    colours = class_colours(labels.n_classes)
-    wrong = np.zeros(len(labels), dtype=bool) if labels.clean_labels is None else labels.flipped
-    if not wrong.any():
-        _scatter(axes, positions, colours[labels.labels], size)
-    else:
-        pale = 0.32 * colours + 0.68
-        _scatter(axes, positions[~wrong], pale[labels.labels[~wrong]], size)
-        _scatter(axes, positions[wrong], colours[labels.labels[wrong]], 1.4 * size, edge=size > 3)
+    _draw_labels(axes, positions, labels)
     if names:
         _write_names(axes, positions, labels, class_names)
     return figure
@@ -93,6 +86,29 @@ def row_entropy(labels: NoisyLabels) -> float:
     return float(-(rows * logs).sum(axis=1).mean()) + 0.0
 
 
+def _draw_labels(axes: Axes, positions: NDArray[np.floating], labels: NoisyLabels) -> None:
+    """Right labels pale and wrong ones on top, or all alike when none is known to be wrong."""
+    size = float(np.clip(12000 / len(labels), 0.7, 20))
+    colours = class_colours(labels.n_classes)
+    wrong = np.zeros(len(labels), dtype=bool) if labels.clean_labels is None else labels.flipped
+    if not wrong.any():
+        _scatter(axes, positions, colours[labels.labels], size)
+    else:
+        pale = 0.32 * colours + 0.68
+        _scatter(axes, positions[~wrong], pale[labels.labels[~wrong]], size)
+        _scatter(axes, positions[wrong], colours[labels.labels[wrong]], 1.4 * size, edge=size > 3)
+
+
+def map_names(class_names: tuple[str, ...]) -> list[str]:
+    """What stands on the map for each class: its name, its number where the font lacks a letter."""
+    known = get_font(findfont("DejaVu Sans:bold")).get_charmap()
+    names = [one_line(name, 16) for name in class_names]
+    return [
+        name if name and all(ord(c) in known for c in name) else str(number)
+        for number, name in enumerate(names)
+    ]
+
+
 def _scatter(
     axes: Axes,
     positions: NDArray[np.floating],
@@ -113,13 +129,13 @@ def _write_names(
     class_names: tuple[str, ...],
 ) -> None:
     """Each class's name at the median of its examples."""
-    for number, name in enumerate(class_names):
+    for number, name in enumerate(map_names(class_names)):
         members = positions[labels.labels == number]
         members = members[np.isfinite(members).all(axis=1)]
         if len(members):
             x, y = np.median(members, axis=0)
             halo = [withStroke(linewidth=2.5, foreground="white")]
-            axes.text(float(x), float(y), one_line(name, 16), ha="center", va="center",
+            axes.text(float(x), float(y), name, ha="center", va="center",
                       fontsize=10, fontweight="bold", path_effects=halo)  # fmt: skip
 
 

@@ -31,7 +31,13 @@ def write_benchmark_page(results: BenchmarkResults, path: Path, *, epoch: str = 
 
 def render_benchmark_page(results: BenchmarkResults, *, epoch: str = "last") -> str:
     """The page as text; see `write_benchmark_page`."""
-    from mislabel.report.panels import curve_panels, map_panels, rate_panels, transition_panels
+    from mislabel.report.panels import (
+        class_key,
+        curve_panels,
+        map_panels,
+        rate_panels,
+        transition_panels,
+    )
 
     check_epoch(epoch)
     others = [choice for choice in EPOCH_CHOICES if choice != epoch]
@@ -45,6 +51,7 @@ def render_benchmark_page(results: BenchmarkResults, *, epoch: str = "last") -> 
         rates=rate_panels(results, epoch) if results.cells else [],
         has_map=results.map is not None,
         maps=map_panels(results),
+        class_key=class_key(results),
         transitions=transition_panels(results),
         curves=curve_panels(results),
         receipts=_receipts(results),

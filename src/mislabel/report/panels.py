@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from mislabel.benchmark.results import BenchmarkResults, NoiseColumn
@@ -19,7 +20,8 @@ from mislabel.report.figures import (
     row_entropy,
     transition_figure,
 )
-from mislabel.report.labelling import FEW_CLASSES
+from mislabel.report.labelling import FEW_CLASSES, map_names
+from mislabel.report.style import class_colours
 from mislabel.report.text import join, noise_names, one_line, percent, visible
 
 
@@ -69,6 +71,21 @@ def map_panels(results: BenchmarkResults) -> list[Panel]:
         note = _flips(column.labels)
         panels.append(Panel(title=name, note=note, image=png_markup(figure, alt=alt)))
     return panels
+
+
+def class_key(results: BenchmarkResults) -> list[tuple[str, str]]:
+    """Colour and name of each class, with its number where that stands on the map instead.
+
+    Empty for more classes than a reader can tell apart.
+    """
+    names = results.class_names
+    if results.map is None or len(names) > FEW_CLASSES:
+        return []
+    shown = map_names(names)
+    return [
+        (to_hex(colour), name if one_line(name, 16) == shown[k] else f"{shown[k]}: {name}")
+        for k, (name, colour) in enumerate(zip(names, class_colours(len(names)), strict=True))
+    ]
 
 
 def transition_panels(results: BenchmarkResults) -> list[Panel]:

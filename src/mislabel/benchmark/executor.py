@@ -1,0 +1,77 @@
+"""One interface for independent runs: local processes, by joblib.
+
+Workers are started once, load their libraries once and share large arrays by memory map. Threads
+are divided among them, so that they do not fight. joblib's parallel backends (Ray among them)
+fit in here; nothing of ours schedules anything.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mislabel.errors import InputError
+
+W = TypeVar("W")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """How many processes, and how many threads each of them uses."""
+
+    count: int
+    threads: int
+
+    @classmethod
+    def choose(cls, count: int | None, n_tasks: int, device: str) -> "Workers":
+        """By default one worker per core on a CPU, one on a GPU, never more than tasks."""
+        from joblib import cpu_count
+
+        if count is not None and count < 1:
+            raise InputError("workers", count, "must be at least 1")
+        cores = cpu_count()
+        wanted = count if count is not None else (cores if device == "cpu" else 1)
+        chosen = max(1, min(wanted, n_tasks))
+        return cls(count=chosen, threads=max(1, cores // chosen) if device == "cpu" else 1)
+
+
+def run_all(function: Callable[[W], R], work: Iterable[W], workers: Workers) -> Iterator[R]:
+    """Yield ``function(w)`` for each piece of work, in the order in which they finish.
+
+    An exception in a worker is raised here; what had finished before is finished.
+    """
+    if workers.count == 1:
+        yield from map(function, work)
+        return
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config(backend="loky", inner_max_num_threads=workers.threads):
+        parallel = Parallel(n_jobs=workers.count, return_as="generator_unordered", batch_size=1)
+        yield from parallel(delayed(_alone)(function, os.getpid(), w) for w in work)
+
+
+def _alone(function: Callable[[Any], Any], parent: int, work: Any) -> Any:
+    """Run in a worker, which ends with its parent rather than go on alone."""
+    _end_with_parent(parent)
+    return function(work)
+
+
+_watching: set[int] = set()
+
+
+def _end_with_parent(parent: int) -> None:
+    """Once per worker, start a thread that ends this process when `parent` is gone."""
+    import threading
+    import time
+
+    if parent in _watching:
+        return
+    _watching.add(parent)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,211 @@
+"""Running a grid: prepare the inputs, train what is missing, return what was found.
+
+A run that is killed and started again trains only the cells that are not finished, with the
+labels that it drew the first time, and ends with the same numbers.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mislabel.benchmark.executor import Workers, run_all
+from mislabel.benchmark.grid import Grid
+from mislabel.benchmark.inputs import Inputs, Say
+from mislabel.benchmark.results import BenchmarkResults, CellResult
+from mislabel.benchmark.store import CellKey, RunFolder, missing_cells
+from mislabel.data import Dataset
+from mislabel.files import hash_array
+from mislabel.labels import NoisyLabels
+from mislabel.learning import METHODS, Evaluation, make_recipe
+from mislabel.learning.loop import choose_device
+from mislabel.specs import split_spec
+from mislabel.versions import library_versions
+
+Progress = Callable[[int, int], None]
+"Called with the number of finished cells and of all cells."
+
+
+def run_benchmark(
+    grid: Grid,
+    out: str | Path,
+    *,
+    workers: int | None = None,
+    say: Say = lambda _: None,
+    progress: Progress = lambda done, total: None,
+) -> BenchmarkResults:
+    """Run a grid in the folder `out` and return everything that the folder then holds.
+
+    workers: processes at a time; by default one per core on a CPU, one on a GPU.
+    say, progress: told what is being done. Errors: `InputError`, before anything is written.
+    """
+    folder = RunFolder(Path(out))
+    folder.check_usable()
+    choose_device(grid.device)
+    inputs = Inputs.load(grid, say)
+    folder.check_identity(inputs.identity())
+    labels = {spec: folder.labels(spec) or inputs.draw(spec) for spec in grid.noises}
+    keys = cell_keys(inputs, labels)
+    folder.start(_metadata(inputs, keys), inputs.map)
+    for spec, drawn in labels.items():
+        folder.save_labels(spec, drawn)
+    _train_missing(inputs, labels, keys, folder, workers, progress)
+    return folder.results()
+
+
+def load_results(path: str | Path, argument: str = "run") -> BenchmarkResults:
+    """What a run folder holds."""
+    return RunFolder(Path(path), argument).results()
+
+
+def cell_keys(inputs: Inputs, labels: dict[str, NoisyLabels]) -> list[CellKey]:
+    """One key per cell of the grid: for each seed all methods under all noises."""
+    grid, dataset = inputs.grid, inputs.dataset
+    trainings = {spec: _training(inputs, spec) for spec in grid.methods}
+    hashes = {spec: hash_array(drawn.labels) for spec, drawn in labels.items()}
+    return [
+        CellKey(
+            noise=noise,
+            method=method,
+            seed=seed,
+            configuration={
+                "data_sha256": dataset.fingerprint,
+                "labels_sha256": hashes[noise],
+                "training": trainings[method],
+            },
+        )
+        for seed in grid.seeds
+        for noise in grid.noises
+        for method in grid.methods
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellWork:
+    """Everything a worker needs for one cell."""
+
+    key: CellKey
+    grid: Grid
+    folder: Path
+    dataset: Dataset
+    labels: NDArray[np.int64]
+    features: NDArray[np.float32] | None
+
+
+def train_cell(work: CellWork) -> str:
+    """Train one cell and store its result; returns the cell's folder name."""
+    dataset, key = work.dataset, work.key
+    estimator = work.grid.method(key.method, key.seed, dataset.augment)
+    started = time.perf_counter()
+    estimator.fit(
+        dataset.x_train,
+        work.labels,
+        classes=np.arange(dataset.n_classes),
+        features=work.features,
+        evaluation=Evaluation(
+            x_test=dataset.x_test, y_test=dataset.y_test, clean_labels=dataset.y_train
+        ),
+    )
+    answers = estimator.test_predictions_
+    result = CellResult(
+        noise=key.noise,
+        method=key.method,
+        seed=key.seed,
+        curves=estimator.curves_,
+        test_accuracy_per_class=_accuracy_per_class(answers, dataset),
+        seconds=time.perf_counter() - started,
+        provenance=estimator.provenance_,
+    )
+    RunFolder(work.folder).save_cell(key, result, answers)
+    return key.folder
+
+
+def _train_missing(
+    inputs: Inputs,
+    labels: dict[str, NoisyLabels],
+    keys: Sequence[CellKey],
+    folder: RunFolder,
+    workers: int | None,
+    progress: Progress,
+) -> None:
+    todo = missing_cells(folder, keys)
+    done = len(keys) - len(todo)
+    progress(done, len(keys))
+    if not todo:
+        return
+    crew = Workers.choose(workers, len(todo), choose_device(inputs.grid.device).type)
+    for _ in run_all(train_cell, _work(inputs, labels, todo, folder), crew):
+        done += 1
+        progress(done, len(keys))
+
+
+def _work(
+    inputs: Inputs, labels: dict[str, NoisyLabels], keys: Sequence[CellKey], folder: RunFolder
+) -> Iterator[CellWork]:
+    for key in keys:
+        features = inputs.features if _uses_features(key.method) else None
+        yield CellWork(
+            key=key,
+            grid=inputs.grid,
+            folder=folder.path.absolute(),
+            dataset=inputs.dataset,
+            labels=labels[key.noise].labels,
+            features=features,
+        )
+
+
+def _training(inputs: Inputs, spec: str) -> dict[str, Any]:
+    """Parameters and recipe of a method, as JSON values: what its training depends on."""
+    estimator = inputs.grid.method(spec, 0, inputs.dataset.augment)
+    recipe = make_recipe(
+        estimator.recipe,
+        example_shape=inputs.dataset.x_train.shape[1:],
+        network=estimator.network,
+        epochs=estimator.epochs,
+    )
+    settings = estimator.get_params(deep=False)
+    for name in ("recipe", "network", "epochs", "seed", "device"):
+        del settings[name]
+    settings["recipe"] = recipe.to_json()
+    if _uses_features(spec):
+        settings["features_sha256"] = hash_array(inputs.features)
+    return settings
+
+
+def _uses_features(spec: str) -> bool:
+    return METHODS[split_spec(spec, "method")[0]].uses_features
+
+
+def _accuracy_per_class(answers: NDArray[np.int64], dataset: Dataset) -> list[float | None]:
+    """(C,) test accuracy of each class; None for a class without test examples."""
+    totals = np.bincount(dataset.y_test, minlength=dataset.n_classes)
+    right = np.bincount(dataset.y_test[answers == dataset.y_test], minlength=dataset.n_classes)
+    return [float(r / t) if t else None for r, t in zip(right, totals, strict=True)]
+
+
+def _metadata(inputs: Inputs, keys: Sequence[CellKey]) -> dict[str, Any]:
+    """The content of run.json, but for its format."""
+    grid, dataset = inputs.grid, inputs.dataset
+    return {
+        "identity": inputs.identity(),
+        "grid": {
+            "noises": list(grid.noises),
+            "methods": list(grid.methods),
+            "seeds": list(grid.seeds),
+        },
+        "trainings": {key.method: key.configuration["training"] for key in keys},
+        "data": {
+            "name": dataset.name,
+            "n_train": len(dataset),
+            "n_train_total": dataset.n_train_total,
+            "n_test": len(dataset.y_test),
+            "example_shape": list(dataset.x_train.shape[1:]),
+            "class_names": list(dataset.class_names),
+        },
+        "command": grid.command(),
+        "versions": library_versions("numpy", "torch", "scikit-learn", "openTSNE", "faiss-cpu"),
+    }

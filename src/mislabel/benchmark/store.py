@@ -1,0 +1,228 @@
+"""The run folder: what is in it, who may write there, and how it is read again.
+
+    run.json                      identity, grid, data, versions
+    map.npy                       (N, 2) map of the training examples
+    labels/<spec>-<hash>.npy      labels of each noise, with receipts
+    cells/<hash>/                 one finished training: config.json, result.json,
+                                  test_predictions.npy
+
+A cell's folder is named by the hash of its configuration and appears in one rename, so it is
+either complete or absent. A folder that holds anything else, or a run on other data, is refused.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mislabel.benchmark.results import BenchmarkResults, CellResult, MethodRow, NoiseColumn
+from mislabel.errors import InputError
+from mislabel.files import atomic_path, hash_json, read_json, write_json
+from mislabel.labels import NoisyLabels, load_labels
+from mislabel.learning import METHODS
+from mislabel.noise import NOISE
+from mislabel.specs import split_spec
+
+FORMAT = 1
+LEFTOVER_SECONDS = 3600
+GRID_LISTS = ("noises", "methods", "seeds")
+
+
+@dataclass(frozen=True)
+class CellKey:
+    """One training: its place in the grid and everything its result depends on."""
+
+    noise: str
+    method: str
+    seed: int
+    configuration: Mapping[str, Any]
+
+    @property
+    def folder(self) -> str:
+        """Name of the cell's folder: the hash of its configuration."""
+        return hash_json(
+            {"noise": self.noise, "method": self.method, "seed": self.seed}
+            | dict(self.configuration)
+        )[:20]
+
+
+class RunFolder:
+    """A run folder at `path`; see the module for its layout."""
+
+    def __init__(self, path: Path, argument: str = "out") -> None:
+        self.path = Path(path)
+        self.argument = argument
+
+    @property
+    def _run_file(self) -> Path:
+        return self.path / "run.json"
+
+    def exists(self) -> bool:
+        """Whether there is a run here."""
+        return self._run_file.is_file()
+
+    def check_usable(self) -> None:
+        """Raise `InputError` where a run cannot be written; nothing is changed."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(self.argument, str(self.path), "is a file; must be a folder")
+        if self.path.is_dir() and not self.exists() and any(self.path.iterdir()):
+            rule = "holds other things; give a new or empty folder, or one with a run"
+            raise InputError(self.argument, str(self.path), rule)
+        parent = self.path
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise InputError(self.argument, str(self.path), "cannot be written")
+
+    def check_identity(self, identity: Mapping[str, Any]) -> None:
+        """Raise `InputError` when the folder holds a run on other data or with another seed."""
+        if not self.exists():
+            return
+        there = self.metadata()["identity"]
+        for name, value in identity.items():
+            if there.get(name) != value:
+                rule = f"holds a run with {name} {there.get(name)!r}, not {value!r}"
+                raise InputError(self.argument, str(self.path), rule)
+
+    def metadata(self) -> dict[str, Any]:
+        """The content of run.json."""
+        if not self.exists():
+            raise InputError(self.argument, str(self.path), "holds no run (no run.json)")
+        content = read_json(self._run_file, self.argument)
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            rule = f"is not a run of format {FORMAT}"
+            raise InputError(self.argument, str(self._run_file), rule)
+        return content
+
+    def start(self, metadata: dict[str, Any], map_: NDArray[np.float32]) -> dict[str, Any]:
+        """Create the folder, or widen the grid of the run that is there; returns run.json."""
+        with self._named_errors():
+            (self.path / "cells").mkdir(parents=True, exist_ok=True)
+            self._remove_leftovers()
+            merged = {"format": FORMAT, **metadata}
+            if self.exists():
+                there = self.metadata()
+                merged["grid"] = {
+                    name: list(dict.fromkeys([*there["grid"][name], *metadata["grid"][name]]))
+                    for name in GRID_LISTS
+                }
+                merged["trainings"] = there["trainings"] | metadata["trainings"]
+            with atomic_path(self.path / "map.npy") as temporary, temporary.open("wb") as file:
+                np.save(file, map_, allow_pickle=False)
+            write_json(self._run_file, merged)
+        return merged
+
+    def labels(self, spec: str) -> NoisyLabels | None:
+        """The stored labels of a noise, or None."""
+        path = self._labels_path(spec)
+        return load_labels(path, argument=self.argument) if path.is_file() else None
+
+    def save_labels(self, spec: str, labels: NoisyLabels) -> None:
+        """Store the labels of a noise, clean labels included."""
+        with self._named_errors():
+            labels.save(self._labels_path(spec))
+
+    def _labels_path(self, spec: str) -> Path:
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", spec)[:40].strip("-.")
+        return self.path / "labels" / f"{slug}-{hash_json(spec)[:8]}.parquet"
+
+    def has(self, key: CellKey) -> bool:
+        """Whether a cell is finished."""
+        return (self.path / "cells" / key.folder / "result.json").is_file()
+
+    def save_cell(
+        self, key: CellKey, result: CellResult, test_predictions: NDArray[np.int64]
+    ) -> None:
+        """Store a finished cell in one rename. A cell that is there already is kept."""
+        cells = self.path / "cells"
+        temporary = Path(tempfile.mkdtemp(prefix=".cell-", dir=cells))
+        try:
+            write_json(temporary / "config.json", asdict(key))
+            write_json(temporary / "result.json", asdict(result))
+            kind = np.min_scalar_type(int(test_predictions.max()))
+            np.save(temporary / "test_predictions.npy", test_predictions.astype(kind))
+            with contextlib.suppress(OSError):
+                temporary.rename(cells / key.folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        if not self.has(key):
+            raise InputError(self.argument, str(cells / key.folder), "cannot be written")
+
+    def results(self) -> BenchmarkResults:
+        """Everything that is finished, in the order of the grid."""
+        metadata = self.metadata()
+        grid = metadata["grid"]
+        cells = {
+            (cell.noise, cell.method, cell.seed): cell
+            for cell in self._cells(metadata["trainings"])
+        }
+        wanted = [
+            (n, m, s) for n in grid["noises"] for m in grid["methods"] for s in grid["seeds"]
+        ]
+        return BenchmarkResults(
+            metadata=metadata,
+            class_names=tuple(metadata["data"]["class_names"]),
+            noises=[self._column(spec) for spec in grid["noises"]],
+            methods=[_row(spec) for spec in grid["methods"]],
+            seeds=list(grid["seeds"]),
+            cells=[cells[place] for place in wanted if place in cells],
+            map=self._map(),
+        )
+
+    def _cells(self, trainings: Mapping[str, Any]) -> Iterator[CellResult]:
+        """Finished cells; those of an earlier recipe for the same place are passed over."""
+        for folder in sorted((self.path / "cells").glob("[!.]*")):
+            content = read_json(folder / "result.json", self.argument)
+            config = read_json(folder / "config.json", self.argument)
+            if config["configuration"]["training"] == trainings[config["method"]]:
+                yield CellResult(**content)
+
+    def _column(self, spec: str) -> NoiseColumn:
+        labels = self.labels(spec)
+        if labels is None:
+            raise InputError(self.argument, str(self.path), f"has no labels for {spec!r}")
+        record = NOISE[split_spec(spec, "noise")[0]]
+        return NoiseColumn(spec=spec, kind=record.name, title=record.title, labels=labels)
+
+    def _map(self) -> NDArray[np.float32] | None:
+        path = self.path / "map.npy"
+        if not path.is_file():
+            return None
+        found: NDArray[np.float32] = np.load(path, allow_pickle=False)
+        return found
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed process left half written; a write takes far less than an hour."""
+        for leftover in (self.path / "cells").glob(".cell-*"):
+            with contextlib.suppress(OSError):
+                if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
+                    shutil.rmtree(leftover, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            rule = f"cannot be written ({error.strerror or error})"
+            raise InputError(self.argument, str(self.path), rule) from error
+
+
+def _row(spec: str) -> MethodRow:
+    name = split_spec(spec, "method")[0]
+    title = METHODS[name].title
+    _, parameters = split_spec(spec, "method")
+    return MethodRow(spec=spec, name=name, title=f"{title} ({parameters})" if parameters else title)
+
+
+def missing_cells(folder: RunFolder, keys: Sequence[CellKey]) -> list[CellKey]:
+    """The cells that are not finished."""
+    return [key for key in keys if not folder.has(key)]
