@@ -46,7 +46,9 @@ def parse_parameters(
                 raise InputError(argument, spec, f"{part.strip()!r} must be KEY=VALUE")
             key, value = positional, key
         if key not in fields:
-            raise InputError(argument, spec, f"unknown parameter {key!r}; {did_you_mean(key, fields)}")
+            raise InputError(
+                argument, spec, f"unknown parameter {key!r}; {did_you_mean(key, fields)}"
+            )
         if key in values:
             raise InputError(argument, spec, f"parameter {key!r} is given twice")
         values[key] = convert(value, fields[key], key)
@@ -56,7 +58,7 @@ def parse_parameters(
 
 def parameter_types(factory: Callable[..., Any]) -> dict[str, Any]:
     """Names and types of the parameters that `factory` takes."""
-    target = factory.__init__ if inspect.isclass(factory) else factory  # type: ignore[misc]
+    target = factory.__init__ if inspect.isclass(factory) else factory
     hints = typing.get_type_hints(target)
     return {n: hints.get(n, str) for n in inspect.signature(factory).parameters}
 
@@ -101,7 +103,9 @@ def _check_required(
 ) -> None:
     for name, parameter in inspect.signature(factory).parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in values:
-            raise InputError(argument, spec, f"needs a {name}, as in {spec.split(':')[0]}:{name}=...")
+            raise InputError(
+                argument, spec, f"needs a {name}, as in {spec.split(':')[0]}:{name}=..."
+            )
 
 
 def _is_union(wanted: Any) -> bool:
@@ -117,7 +121,5 @@ def canonical_spec(
 ) -> str:
     """The spec in one form for equal content: ``cluster:rate=0.350`` is ``cluster:0.35``."""
     name, rest = split_spec(spec, argument)
-    values = parse_parameters(
-        rest, factory, positional=positional, argument=argument, spec=spec
-    )
+    values = parse_parameters(rest, factory, positional=positional, argument=argument, spec=spec)
     return format_spec(name, values, positional)

@@ -39,7 +39,7 @@ class CellResult:
     method: str
     seed: int
     curves: Mapping[str, Sequence[float | None]]
-    test_accuracy_per_class: Sequence[float]
+    test_accuracy_per_class: Sequence[float | None]
     seconds: float
     provenance: Mapping[str, Any] = field(default_factory=dict)
 

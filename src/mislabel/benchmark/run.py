@@ -111,6 +111,7 @@ def train_cell(work: CellWork) -> str:
         ),
     )
     answers = estimator.test_predictions_
+    assert answers is not None
     result = CellResult(
         noise=key.noise,
         method=key.method,
@@ -167,7 +168,7 @@ def _training(inputs: Inputs, spec: str) -> dict[str, Any]:
         network=estimator.network,
         epochs=estimator.epochs,
     )
-    settings = estimator.get_params(deep=False)
+    settings: dict[str, Any] = estimator.get_params(deep=False)
     for name in ("recipe", "network", "epochs", "seed", "device"):
         del settings[name]
     settings["recipe"] = recipe.to_json()
@@ -200,6 +201,7 @@ def _metadata(inputs: Inputs, keys: Sequence[CellKey]) -> dict[str, Any]:
         "trainings": {key.method: key.configuration["training"] for key in keys},
         "data": {
             "name": dataset.name,
+            "subset": grid.subset,
             "n_train": len(dataset),
             "n_train_total": dataset.n_train_total,
             "n_test": len(dataset.y_test),

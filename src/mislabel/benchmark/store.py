@@ -165,9 +165,7 @@ class RunFolder:
             (cell.noise, cell.method, cell.seed): cell
             for cell in self._cells(metadata["trainings"])
         }
-        wanted = [
-            (n, m, s) for n in grid["noises"] for m in grid["methods"] for s in grid["seeds"]
-        ]
+        wanted = [(n, m, s) for n in grid["noises"] for m in grid["methods"] for s in grid["seeds"]]
         return BenchmarkResults(
             metadata=metadata,
             class_names=tuple(metadata["data"]["class_names"]),

@@ -52,21 +52,23 @@ def summaries(results: BenchmarkResults, epoch: str) -> list[list[Summary]]:
 
 
 def rich_table(results: BenchmarkResults, epoch: str = "last") -> Any:
-    """A Rich table for the terminal; the best of each column is bold."""
+    """A Rich table for the terminal: one row per noise, the best method of each is bold."""
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(caption=table_caption(results, epoch), caption_justify="left")
-    table.add_column("method", no_wrap=True)
-    for noise in results.noises:
-        table.add_column(escape(noise.spec), justify="right", no_wrap=True)
+    table.add_column("noise", overflow="fold")
+    for method in results.methods:
+        table.add_column(escape(method.title), justify="right", overflow="fold")
     rows = summaries(results, epoch)
-    for method, row in zip(results.methods, rows, strict=True):
+    for column, noise in enumerate(results.noises):
         texts = [
-            f"[bold]{_percent(cell)}[/bold]" if _is_best(cell, rows, column) else _percent(cell)
-            for column, cell in enumerate(row)
+            f"[bold]{_percent(row[column])}[/bold]"
+            if _is_best(row[column], rows, column)
+            else _percent(row[column])
+            for row in rows
         ]
-        table.add_row(escape(method.title), *texts)
+        table.add_row(escape(noise.spec), *texts)
     return table
 
 
@@ -74,8 +76,8 @@ def _terminal(results: BenchmarkResults, epoch: str) -> str:
     from rich.console import Console
 
     text = io.StringIO()
-    width = 30 + 16 * len(results.noises)
-    Console(file=text, width=max(80, width)).print(rich_table(results, epoch))
+    width = max(80, 24 + 18 * len(results.methods))
+    Console(file=text, width=width).print(rich_table(results, epoch))
     return text.getvalue()
 
 
@@ -148,6 +150,7 @@ def table_entries(results: BenchmarkResults) -> list[dict[str, Any]]:
                 "noise": noise.spec,
                 "realised_rate": noise.labels.rate,
                 "seeds": len(cells),
+                "training_seconds": round(sum(cell.seconds for cell in cells), 2),
             }
             for choice in EPOCH_CHOICES:
                 found = summarise(cells, choice)
@@ -163,8 +166,8 @@ def _percent(cell: Summary) -> str:
 
 
 def _is_best(cell: Summary, rows: list[list[Summary]], column: int) -> bool:
-    means = [row[column].mean for row in rows if row[column].mean is not None]
-    return len(rows) > 1 and cell.mean is not None and cell.mean == max(means, default=None)
+    means = [mean for row in rows if (mean := row[column].mean) is not None]
+    return len(rows) > 1 and cell.mean is not None and cell.mean == max(means)
 
 
 def _tex(text: str) -> str:

@@ -4,6 +4,8 @@ FAISS searches in many dimensions. In two or three a k-d tree is exact too and f
 it does not look at all pairs. An example is never its own neighbour, duplicates included.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -52,7 +54,7 @@ def _search_faiss(
     n_examples, dimensions = points.shape
     if approximate:
         lists = max(1, int(np.sqrt(n_examples)))
-        index = faiss.index_factory(dimensions, f"IVF{lists},Flat")
+        index: Any = faiss.index_factory(dimensions, f"IVF{lists},Flat")
         index.train(points)
         index.nprobe = min(LISTS_PROBED, lists)
     else:

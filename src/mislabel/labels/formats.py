@@ -3,9 +3,12 @@
 | suffix | content |
 |---|---|
 | ``.npy`` | labels, whole numbers (N,) |
-| ``.csv``, ``.csv.gz`` | ``given_label,noisy_label``, or the published layout ``sample_id,filename,given_label,noisy_label`` with or without an unnamed index column; ``given_label`` is the clean one |
+| ``.csv``, ``.csv.gz`` | ``given_label,noisy_label``, or the published long layout, see below |
 | ``.parquet`` | columns ``noisy_label`` and, when known, ``clean_label`` |
-| ``.pt`` | CIFAR-N's dictionary of arrays: ``clean_label`` and one array per set of human labels |
+| ``.pt`` | CIFAR-N's dictionary of arrays: ``clean_label`` and one per set of human labels |
+
+The published CSV layout is ``sample_id,filename,given_label,noisy_label`` with or without an
+unnamed index column; its ``given_label`` is the clean one.
 
 The receipt of ``labels.npy`` is ``labels.npy.receipt.json``. Reading never runs code: ``.npy``
 with objects is refused, and ``.pt`` is read by `mislabel.pickles`.

@@ -109,7 +109,7 @@ class NoisyLabels:
         """(C,) share of flipped examples among those of each clean class; NaN for none."""
         totals = np.bincount(self._clean, minlength=self.n_classes)
         flips = np.bincount(self._clean[self.flipped], minlength=self.n_classes)
-        return np.divide(flips, totals, out=np.full(self.n_classes, np.nan), where=totals > 0)
+        return _divide(flips, totals)
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
@@ -121,9 +121,7 @@ class NoisyLabels:
     @property
     def transition_matrix(self) -> NDArray[np.float64]:
         """(C, C) share of noisy labels by [clean, noisy]; rows sum to 1, NaN for no examples."""
-        totals = self.counts.sum(axis=1, keepdims=True)
-        shape = self.counts.shape
-        return np.divide(self.counts, totals, out=np.full(shape, np.nan), where=totals > 0)
+        return _divide(self.counts, self.counts.sum(axis=1, keepdims=True))
 
     def take(self, indices: NDArray[np.int64]) -> "NoisyLabels":
         """The labels at `indices`, with the same receipt."""
@@ -138,7 +136,7 @@ class NoisyLabels:
     def receipt_json(self) -> dict[str, Any]:
         """The receipt as JSON values, with the hash of the labels and the realised rates."""
         known = self.clean_labels is not None
-        per_class = self.rate_per_class if known else []
+        per_class = self.rate_per_class.tolist() if known else []
         return {
             "format": 1,
             **asdict(self.receipt),
@@ -146,7 +144,7 @@ class NoisyLabels:
             "n_classes": self.n_classes,
             "labels_sha256": hash_array(self.labels),
             "rate": self.rate if known else None,
-            "rate_per_class": [None if np.isnan(r) else float(r) for r in per_class],
+            "rate_per_class": [None if np.isnan(r) else r for r in per_class],
         }
 
     def save(self, path: str | Path) -> None:
@@ -172,3 +170,10 @@ class NoisyLabels:
         from mislabel.labels.formats import load_labels
 
         return load_labels(path, clean_labels=clean_labels, n_classes=n_classes, column=column)
+
+
+def _divide(counts: NDArray[np.int64], totals: NDArray[np.int64]) -> NDArray[np.float64]:
+    """counts / totals, NaN where the total is 0."""
+    shares: NDArray[np.float64] = np.full(counts.shape, np.nan)
+    np.divide(counts, totals, out=shares, where=totals > 0)
+    return shares

@@ -46,7 +46,7 @@ class Evaluation:
     clean_labels: NDArray[Any] | None = None
 
 
-class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     """Base class of methods; see the module.
 
     recipe: a preset's name ("auto", "mlp", "fast", "lim2025") or a `Recipe`. network, epochs:
@@ -59,6 +59,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     """
 
     name: ClassVar[str]
+    example_shape_: tuple[int, ...]
 
     def __init__(
         self,
@@ -206,7 +207,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         if len(self.classes_) < 2:
             # scikit-learn asks for the words "1 class" in this message.
             raise InputError("y", self.classes_[0], "has 1 class; at least 2 are needed")
-        return np.searchsorted(self.classes_, labels).astype(np.int64)
+        encoded: NDArray[np.int64] = np.searchsorted(self.classes_, labels).astype(np.int64)
+        return encoded
 
 
 @dataclass(frozen=True, kw_only=True)

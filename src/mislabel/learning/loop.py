@@ -137,9 +137,7 @@ def _train_epoch(
 
 def autocast(device: torch.device, recipe: Recipe) -> Any:
     """Mixed precision in bfloat16 where the recipe says so."""
-    mixed = recipe.precision == "bfloat16" or (
-        recipe.precision == "auto" and device.type == "cuda"
-    )
+    mixed = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device.type == "cuda")
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed)
 
 
@@ -157,7 +155,8 @@ def _batches(
     n_examples: int, batch_size: int, order: torch.Generator, device: torch.device
 ) -> list[Tensor]:
     """A random order cut into batches; a single last example joins the batch before it."""
-    batches = list(torch.randperm(n_examples, generator=order).to(device).split(batch_size))
+    shuffled = torch.randperm(n_examples, generator=order).to(device)
+    batches = list(torch.split(shuffled, batch_size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches

@@ -25,7 +25,9 @@ def soft_neighbor_targets(
     rows = np.arange(n_examples)
     flat = (rows * n_classes)[:, None] + labels[neighbors]
     counts = np.bincount(flat.ravel(), minlength=n_examples * n_classes)
-    targets = counts.reshape(n_examples, n_classes).astype(np.float32) * ((1 - alpha) / k)
+    targets: NDArray[np.float32] = counts.reshape(n_examples, n_classes).astype(np.float32) * (
+        (1 - alpha) / k
+    )
     targets[rows, labels] += np.float32(alpha)
     return targets
 

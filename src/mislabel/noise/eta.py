@@ -87,7 +87,5 @@ def _cross_fit(
     )
     model = make_pipeline(StandardScaler(), kernel, LogisticRegression(C=10.0, max_iter=1000))
     split = StratifiedKFold(folds, shuffle=True, random_state=state)
-    found: FloatArray = cross_val_predict(
-        model, features, labels, cv=split, method="predict_proba"
-    )
+    found: FloatArray = cross_val_predict(model, features, labels, cv=split, method="predict_proba")
     return found

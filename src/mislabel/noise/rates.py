@@ -29,15 +29,13 @@ def flip_count(rate: float, n_examples: int) -> int:
     return int(np.floor(rate * n_examples + 0.5))
 
 
-def flip_counts_per_class(
-    rate: float, class_sizes: IntArray, rng: np.random.Generator
-) -> IntArray:
+def flip_counts_per_class(rate: float, class_sizes: IntArray, rng: np.random.Generator) -> IntArray:
     """(C,) flips per class: each within one of ``rate * size``, the sum ``flip_count``.
 
     Largest remainders are served first; equal remainders in random order.
     """
     wanted = rate * class_sizes
-    counts = np.floor(wanted + 1e-9).astype(np.int64)
+    counts: IntArray = np.floor(wanted + 1e-9).astype(np.int64)
     missing = flip_count(rate, int(class_sizes.sum())) - int(counts.sum())
     remainder = np.where(counts < class_sizes, wanted - counts, -1.0)
     order = np.lexsort((rng.random(len(counts)), -remainder))

@@ -24,9 +24,7 @@ class NetworkRecord(Record):
 NETWORKS = Registry[NetworkRecord](
     "network",
     [
-        NetworkRecord(
-            name="mlp", title="MLP", paper="none", build=mlp.build, images_only=False
-        ),
+        NetworkRecord(name="mlp", title="MLP", paper="none", build=mlp.build, images_only=False),
         NetworkRecord(name="cnn", title="Small CNN", paper="none", build=cnn.build),
         NetworkRecord(
             name="resnet34",

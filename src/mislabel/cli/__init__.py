@@ -1,0 +1,79 @@
+"""The command line: one file per command, which parses, calls the library and prints.
+
+Results go to stdout, progress and errors to stderr. Bad input is one line on stderr and exit
+status 2; ``--debug`` shows the traceback instead.
+"""
+
+import sys
+
+import typer
+
+from mislabel.errors import InputError, did_you_mean
+
+# The base class of all of Typer's own complaints about arguments; not exported by itself.
+UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def build_app() -> typer.Typer:
+    """The whole command line as a Typer application."""
+    from mislabel.cli import bench, demo, noise
+
+    app = typer.Typer(
+        name="mislabel",
+        help="Test deep learning under human label noise.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        epilog="Example: mislabel demo",
+    )
+    app.callback()(_options)
+    app.command("demo")(demo.demo)
+    app.add_typer(bench.app, name="bench")
+    app.add_typer(noise.build_app(), name="noise")
+    return app
+
+
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if version:
+        from mislabel import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the ``mislabel`` command."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    try:
+        status = build_app()(arguments, standalone_mode=False)
+    except InputError as error:
+        if debug:
+            raise
+        _fail(str(error))
+    except UsageProblem as error:
+        _fail(_usage_message(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print("mislabel: stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    else:
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _usage_message(error: BaseException) -> str:
+    """Typer's complaint on one line, with a hint where a name is nearly right."""
+    text: str = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    possible = getattr(error, "possibilities", None)
+    if possible and "ossible" not in text and "mean" not in text:
+        text += f" {did_you_mean(str(getattr(error, 'option_name', '')), possible)}"
+    return text
+
+
+def _fail(message: str) -> None:
+    print(f"mislabel: error: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,174 @@
+"""``mislabel bench``: run a grid of noises, methods and seeds; print its table; write its page."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mislabel.cli.options import (
+    Data,
+    Device,
+    Epoch,
+    Features,
+    ImageSize,
+    Json,
+    Map,
+    Seed,
+    Subset,
+    Workers,
+    parse_seeds,
+    progress_bar,
+)
+
+if TYPE_CHECKING:
+    from mislabel.benchmark import BenchmarkResults
+
+app = typer.Typer(
+    help="Compare learning methods under label noise.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    epilog="Example: mislabel bench run --data digits --noise cluster:0.3 --method standard "
+    "--method snls --seeds 3 --out runs/digits",
+)
+Run = Annotated[Path, typer.Argument(help="Folder of a run.")]
+
+
+@app.command()
+def run(
+    data: Data,
+    noise: Annotated[
+        list[str],
+        typer.Option(
+            "--noise",
+            help="Noise, again for each: clean, symmetric:0.2, pmd:0.35, "
+            "cluster:0.35, cluster:n=57,r=2, human:random_label1, file:labels.npy.",
+        ),
+    ],
+    method: Annotated[
+        list[str],
+        typer.Option("--method", help="Method, again for each: standard, gce:q=0.7, snls:k=100."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run; resumed when it exists.")],
+    seeds: Annotated[
+        str, typer.Option("--seeds", help="Number of seeds (3: seeds 1, 2, 3), or seeds (4,5).")
+    ] = "3",
+    subset: Subset = None,
+    image_size: ImageSize = None,
+    map: Map = None,
+    features: Features = None,
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="Encoder of features that are not given.")
+    ] = "pixels",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="Training recipe: auto, mlp, fast, lim2025.")
+    ] = "auto",
+    network: Annotated[
+        str | None, typer.Option("--network", help="Network: mlp, cnn, resnet34.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="Epochs, in place of the recipe's.")
+    ] = None,
+    epoch: Epoch = "last",
+    seed: Seed = 0,
+    device: Device = "auto",
+    workers: Workers = None,
+    json: Json = False,
+) -> None:
+    """Train every method under every noise with every seed, and print the table.
+
+    A run that was stopped goes on where it was; methods, noises and seeds may be added to a run.
+
+    Example: mislabel bench run --data cifar10:PATH --subset 5000 --noise human:random_label1
+    --noise cluster:0.35 --method standard --method gce --seeds 2 --out runs/c10
+    """
+    from mislabel.benchmark import Grid, run_benchmark
+    from mislabel.benchmark.results import check_epoch
+
+    check_epoch(epoch)
+    grid = Grid(
+        data=data,
+        noises=noise,
+        methods=method,
+        seeds=parse_seeds(seeds),
+        subset=subset,
+        image_size=image_size,
+        map=map,
+        features=features,
+        encoder=encoder,
+        seed=seed,
+        recipe=recipe,
+        network=network,
+        epochs=epochs,
+        device=device,
+    )
+    with progress_bar() as (say, count):
+        results = run_benchmark(grid, out, workers=workers, say=say, progress=count)
+    show(results, out, epoch=epoch, json=json)
+
+
+@app.command()
+def table(
+    run: Run,
+    format: Annotated[
+        str, typer.Option("--format", help="terminal, markdown, latex, csv or json.")
+    ] = "terminal",
+    epoch: Epoch = "last",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file, not to stdout.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print the table of a run: mean ± population deviation of test accuracy over seeds.
+
+    Example: mislabel bench table runs/c10 --format latex --epoch last10
+    """
+    from mislabel.benchmark import format_table, load_results
+    from mislabel.files import write_text
+
+    text = format_table(load_results(run), "json" if json else format, epoch=epoch)
+    if output is None:
+        print(text, end="")
+    else:
+        write_text(output, text)
+
+
+@app.command()
+def report(
+    run: Run,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The page; RUN/report.html by default.")
+    ] = None,
+    epoch: Epoch = "last",
+    json: Json = False,
+) -> None:
+    """Write the page of a run: one HTML file that opens from disk.
+
+    Example: mislabel bench report runs/c10 -o page.html
+    """
+    from mislabel.benchmark import load_results
+    from mislabel.report import write_benchmark_page
+
+    results = load_results(run)
+    page = write_benchmark_page(results, output or run / "report.html", epoch=epoch)
+    if json:
+        import json as json_module
+
+        print(json_module.dumps({"page": str(page)}))
+    else:
+        print(page)
+
+
+def show(results: "BenchmarkResults", out: Path, *, epoch: str, json: bool) -> None:
+    """Write the page, print the table and where the page is."""
+    from rich.console import Console
+
+    from mislabel.benchmark import format_table
+    from mislabel.benchmark.tables import rich_table
+    from mislabel.report import write_benchmark_page
+
+    page = write_benchmark_page(results, out / "report.html", epoch=epoch)
+    if json:
+        print(format_table(results, "json", epoch=epoch), end="")
+        return
+    Console().print(rich_table(results, epoch))
+    print(f"Page: {page.absolute().as_uri()}")

@@ -1,0 +1,98 @@
+"""Options that several commands share, and how they print."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mislabel.errors import InputError
+
+DATA_HELP = (
+    "Where examples come from: digits, cifar10, cifar10:PATH, cifar100, cifar100:PATH, "
+    "folder:PATH or npz:PATH."
+)
+
+Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
+Subset = Annotated[
+    int | None, typer.Option("--subset", help="Class-balanced number of training examples.")
+]
+ImageSize = Annotated[
+    int | None, typer.Option("--image-size", help="Side that images of a folder are resized to.")
+]
+Map = Annotated[
+    Path | None,
+    typer.Option(
+        "--map", help="2-D map of the full training set (.npy, .npz, .parquet with x, y)."
+    ),
+]
+Features = Annotated[
+    Path | None,
+    typer.Option("--features", help="Features of the full training set (.npy, .npz, .parquet)."),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of everything drawn once: subset, map, noise.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Epoch = Annotated[
+    str,
+    typer.Option("--epoch", help="Figure to show: last, last10, or best (selected on test data)."),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="Trainings at a time; by default one per core.")
+]
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``3`` means seeds 1, 2, 3; ``4,5`` means seeds 4 and 5."""
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        rule = "must be a number of seeds (3) or seeds with commas (4,5)"
+        raise InputError("seeds", text, rule) from None
+    if len(numbers) == 1 and "," not in text:
+        if not 1 <= numbers[0] <= 10_000:
+            raise InputError("seeds", text, "must be between 1 and 10000")
+        return list(range(1, numbers[0] + 1))
+    return numbers
+
+
+@contextlib.contextmanager
+def progress_bar() -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
+    """Progress on stderr: a function that says what is done, one that counts trainings."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Preparing", total=None)
+
+        def say(text: str) -> None:
+            bar.update(task, description=escape(text))
+            if not console.is_terminal:
+                console.print(escape(text), highlight=False)
+
+        def count(done: int, total: int) -> None:
+            bar.update(task, description="Training", completed=done, total=total)
+            if not console.is_terminal:
+                console.print(f"Training {done}/{total}", highlight=False)
+
+        yield say, count
