@@ -117,9 +117,17 @@ def _text(value: Any) -> str:
 
 
 def canonical_spec(
-    spec: str, factory: Callable[..., Any], *, positional: str | None, argument: str
+    spec: str,
+    factory: Callable[..., Any],
+    *,
+    positional: str | None,
+    argument: str,
+    named: bool = False,
 ) -> str:
-    """The spec in one form for equal content: ``cluster:rate=0.350`` is ``cluster:0.35``."""
+    """The spec in one form for equal content: ``cluster:rate=0.350`` is ``cluster:0.35``.
+
+    named: write the name of the positional parameter too, ``snls:k=20`` for ``snls:20``.
+    """
     name, rest = split_spec(spec, argument)
     values = parse_parameters(rest, factory, positional=positional, argument=argument, spec=spec)
-    return format_spec(name, values, positional)
+    return format_spec(name, values, None if named else positional)

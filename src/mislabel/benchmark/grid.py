@@ -115,7 +115,9 @@ def canonical_noise(spec: str) -> str:
 def canonical_method(spec: str) -> str:
     """The spec of a method in its one form."""
     record = METHODS[split_spec(spec, "method")[0]]
-    return canonical_spec(spec, record.estimator, positional=record.positional, argument="method")
+    return canonical_spec(
+        spec, record.estimator, positional=record.positional, argument="method", named=True
+    )
 
 
 def _unique(values: list[Any]) -> tuple[Any, ...]:
