@@ -36,13 +36,22 @@ def build_app() -> typer.Typer:
 
 def _options(
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
-    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    version: bool = typer.Option(
+        False,
+        "--version",
+        is_eager=True,
+        callback=lambda wanted: _print_version() if wanted else None,
+        help="Print the version and exit.",
+    ),
 ) -> None:
-    if version:
-        from mislabel import __version__
+    """Options of the command as a whole; ``--debug`` is taken out by `main`."""
 
-        print(__version__)
-        raise typer.Exit
+
+def _print_version() -> None:
+    from mislabel import __version__
+
+    print(__version__)
+    raise typer.Exit
 
 
 def main(arguments: list[str] | None = None) -> None:

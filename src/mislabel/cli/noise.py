@@ -51,7 +51,8 @@ def make(
     from mislabel.specs import format_spec
 
     name = parameters.pop("kind")
-    given = {key: value for key, value in parameters.items() if value is not None}
+    defaults = inspect.signature(NOISE[name].model).parameters
+    given = {key: v for key, v in parameters.items() if v != defaults[key].default}
     grid = Grid(
         data=data,
         noises=[format_spec(name, given)],
@@ -166,7 +167,7 @@ def _print(labels: Any, json: bool) -> None:
     for label in range(shown):
         row = labels.transition_matrix[label, :shown]
         rate = f"{100 * labels.rate_per_class[label]:.1f}"
-        table.add_row(str(label), rate, *(f"{100 * v:.1f}" if v else "·" for v in row))
+        table.add_row(str(label), rate, *(f"{100 * v:.0f}" if v else "·" for v in row))
     console.print(table)
     if labels.n_classes > shown:
         console.print(f"... {labels.n_classes - shown} more classes; --json prints all")

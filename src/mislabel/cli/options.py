@@ -1,6 +1,7 @@
 """Options that several commands share, and how they print."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -59,7 +60,11 @@ def parse_seeds(text: str) -> list[int]:
 
 @contextlib.contextmanager
 def progress_bar() -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
-    """Progress on stderr: a function that says what is done, one that counts trainings."""
+    """Progress on stderr: a function that says what is done, one that counts trainings.
+
+    Where stderr is no terminal, only the count is printed, ten times at most: what is prepared
+    before may end in an error, which is to be the only line.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import (
@@ -82,17 +87,16 @@ def progress_bar() -> Iterator[tuple[Callable[[str], None], Callable[[int, int],
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("Preparing", total=None)
 
         def say(text: str) -> None:
             bar.update(task, description=escape(text))
-            if not console.is_terminal:
-                console.print(escape(text), highlight=False)
 
         def count(done: int, total: int) -> None:
             bar.update(task, description="Training", completed=done, total=total)
-            if not console.is_terminal:
-                console.print(f"Training {done}/{total}", highlight=False)
+            if hidden and done * 10 // total > (done - 1) * 10 // total:
+                print(f"training {done}/{total}", file=sys.stderr, flush=True)
 
         yield say, count
