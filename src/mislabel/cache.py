@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mislabel.files import atomic_path, hash_json
+from mislabel.files import atomic_path, hash_json, read_npy
 
 
 def cache_folder() -> Path:
@@ -52,7 +52,6 @@ def cached_array(
 
 def _read(path: Path, mapped: bool) -> NDArray[Any] | None:
     try:
-        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        return read_npy(path, mapped=mapped)
+    except (OSError, ValueError):
         return None
-    return array if isinstance(array, np.ndarray) else None

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.errors import InputError
+
+_NOT_AN_ARRAY = (
+    EOFError, MemoryError, OverflowError, RuntimeWarning, SyntaxError, TypeError, UserWarning,
+    ValueError, tokenize.TokenError,
+)  # fmt: skip
+"What a damaged header makes NumPy raise."
 
 
 @contextlib.contextmanager
@@ -52,6 +59,24 @@ def read_json(path: Path, argument: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(argument, str(path), f"cannot be read as JSON ({error})") from error
+
+
+def read_npy(path: Path, *, mapped: bool = False) -> NDArray[Any]:
+    """The array of an ``.npy`` file, or a `ValueError` where the file is none or not complete.
+
+    Nothing in the file is executed, and no more memory is taken than the file is long.
+    mapped: memory-map the file read-only instead of reading it.
+    """
+    with path.open("rb") as file:
+        if file.read(4) == b"PK\x03\x04":
+            raise ValueError("it is an archive of arrays; a single .npy is expected")
+    try:
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except _NOT_AN_ARRAY as error:
+        if "Python objects" in str(error):
+            raise ValueError("it holds pickled objects, which are never loaded") from error
+        raise ValueError(" ".join(str(error).split())) from error
+    return array if mapped else np.array(array)
 
 
 def canonical_json(value: Any) -> str:

@@ -41,6 +41,8 @@ def parse_parameters(
     values: dict[str, Any] = {}
     for number, part in enumerate(text.split(",") if text else []):
         key, equals, value = (p.strip() for p in part.partition("="))
+        if number == 0 and positional is not None and not key.isidentifier():
+            key, equals, value = part.strip(), "", ""
         if not equals:
             if number or positional is None:
                 raise InputError(argument, spec, f"{part.strip()!r} must be KEY=VALUE")
@@ -80,7 +82,9 @@ def convert(text: str, wanted: Any, name: str) -> Any:
 
 def format_spec(name: str, parameters: Mapping[str, Any], positional: str | None = None) -> str:
     """The spec that `parse_parameters` reads back; parameters in the given order."""
-    first = [f"{parameters[positional]}"] if positional and positional in parameters else []
+    if positional and "=" in _text(parameters.get(positional)):
+        positional = None  # a path with an equals sign needs its name before it
+    first = [_text(parameters[positional])] if positional and positional in parameters else []
     rest = [f"{k}={_text(v)}" for k, v in parameters.items() if k != positional]
     body = ",".join(first + rest)
     return f"{name}:{body}" if body else name
@@ -126,8 +130,10 @@ def canonical_spec(
 ) -> str:
     """The spec in one form for equal content: ``cluster:rate=0.350`` is ``cluster:0.35``.
 
+    Parameters stand in the order of the factory. Those that are given stay, defaults included.
     named: write the name of the positional parameter too, ``snls:k=20`` for ``snls:20``.
     """
     name, rest = split_spec(spec, argument)
     values = parse_parameters(rest, factory, positional=positional, argument=argument, spec=spec)
-    return format_spec(name, values, None if named else positional)
+    ordered = {key: values[key] for key in parameter_types(factory) if key in values}
+    return format_spec(name, ordered, None if named else positional)

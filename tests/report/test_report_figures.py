@@ -20,7 +20,6 @@ from mislabel.report.figures import (
     line_kinds,
     map_figure,
     rate_figure,
-    row_entropy,
     save_figure,
     transition_figure,
 )
@@ -114,12 +113,6 @@ def test_transition_figure_writes_the_shares() -> None:
     shown = {text.get_position(): text.get_text() for text in heat.texts}
     assert shown == {(0, 0): "75", (1, 0): "25", (0, 1): "50", (1, 1): "50"}
     assert [text.get_text() for text in bars.texts] == ["25", "50"]
-
-
-def test_row_entropy_by_hand() -> None:
-    labels = NoisyLabels([0, 1, 1, 1], clean_labels=[0, 0, 1, 1], n_classes=3)
-    assert row_entropy(labels) == 0.5  # rows (1/2, 1/2): 1 bit, (0, 1): 0 bits, no third row
-    assert str(row_entropy(NoisyLabels([0, 1], clean_labels=[0, 1]))) == "0.0"
 
 
 def test_unknown_names_are_input_errors(found: BenchmarkResults) -> None:

@@ -25,15 +25,24 @@ class Workers:
 
     @classmethod
     def choose(cls, count: int | None, n_tasks: int, device: str) -> "Workers":
-        """By default one worker per core on a CPU, one on a GPU, never more than tasks."""
+        """By default one worker per core on a CPU, one on a GPU, never more than tasks.
+
+        n_tasks: of the whole work, finished ones included. The numbers of a training depend on
+        its threads in the last bits, so what is resumed must get as many as it had before.
+        """
         from joblib import cpu_count
 
-        if count is not None and count < 1:
-            raise InputError("workers", count, "must be at least 1")
+        cls.check(count)
         cores = cpu_count()
         wanted = count if count is not None else (cores if device == "cpu" else 1)
         chosen = max(1, min(wanted, n_tasks))
         return cls(count=chosen, threads=max(1, cores // chosen) if device == "cpu" else 1)
+
+    @staticmethod
+    def check(count: int | None) -> None:
+        """Raise `InputError` for a number of workers that cannot be."""
+        if count is not None and count < 1:
+            raise InputError("workers", count, "must be at least 1")
 
 
 def run_all(function: Callable[[W], R], work: Iterable[W], workers: Workers) -> Iterator[R]:

@@ -1,12 +1,15 @@
 """The grid: what a benchmark runs. Data x noise x method x seed."""
 
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from mislabel.errors import InputError
+from mislabel.features import canonical_encoder
 from mislabel.learning import METHODS, NoisyLabelClassifier, make_method, make_recipe
+from mislabel.learning.networks import check_network
 from mislabel.noise import NOISE, Human, NoiseModel, make_noise
 from mislabel.noise.human import HUMAN_SETS, find_human_file
 from mislabel.seeds import check_seed
@@ -51,6 +54,7 @@ class Grid:
         set_(self, "noises", _unique([canonical_noise(spec) for spec in self.noises]))
         set_(self, "methods", _unique([canonical_method(spec) for spec in self.methods]))
         set_(self, "seeds", _unique(list(self.seeds)))
+        set_(self, "encoder", canonical_encoder(self.encoder))
 
     @property
     def data_path(self) -> Path | None:
@@ -83,27 +87,36 @@ class Grid:
         for spec in self.methods:
             estimator = self.method(spec, self.seeds[0], "none")
             estimator.check_parameters()
-            make_recipe(
+            recipe = make_recipe(
                 estimator.recipe,
                 example_shape=example_shape,
                 network=estimator.network,
                 epochs=estimator.epochs,
             )
+            check_network(recipe.network, example_shape)
 
     def command(self) -> str:
-        """The command that runs this grid, with the names of files but not their folders."""
+        """The command of this grid without ``--out``; names of files without their folders."""
         name, _ = split_spec(self.data, "data")
         path = self.data_path
-        parts = ["mislabel bench run", f"--data {name}" + (f":{path.name}" if path else "")]
-        for option in ("subset", "image_size", "map", "features", "recipe", "network", "epochs"):
-            value = getattr(self, option)
-            if value not in (None, "auto"):
-                text = value.name if isinstance(value, Path) else value
-                parts.append(f"--{option.replace('_', '-')} {text}")
-        parts += [f"--noise {spec}" for spec in self.noises]
-        parts += [f"--method {spec}" for spec in self.methods]
-        parts += [f"--seeds {','.join(map(str, self.seeds))}", f"--seed {self.seed}"]
-        return " ".join(parts)
+        words = ["mislabel", "bench", "run", "--data", f"{name}:{path.name}" if path else name]
+        for field in OPTIONS:
+            value = getattr(self, field.name)
+            if value != field.default:
+                text = value.name if isinstance(value, Path) else str(value)
+                words += [f"--{field.name.replace('_', '-')}", text]
+        for option, specs in (("--noise", self.noises), ("--method", self.methods)):
+            words += [word for spec in specs for word in (option, spec)]
+        seeds = ",".join(map(str, self.seeds)) + ("," if len(self.seeds) == 1 else "")
+        return shlex.join([*words, "--seeds", seeds, "--seed", str(self.seed)])
+
+
+OPTIONS = tuple(
+    field
+    for field in fields(Grid)
+    if field.name not in ("data", "noises", "methods", "seeds", "seed", "device")
+)
+"What a command names only where it is not the default; the device changes no meaning."
 
 
 def canonical_noise(spec: str) -> str:

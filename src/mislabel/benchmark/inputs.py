@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.benchmark.grid import Grid
+from mislabel.cache import cached_array
 from mislabel.data import Dataset, load_data
-from mislabel.features import ENCODERS, encode, load_features, load_map, tsne_map
+from mislabel.features import encode, load_features, load_map, tsne_map
 from mislabel.files import hash_array
 from mislabel.labels import NoisyLabels
-from mislabel.noise import NOISE, cross_fitted_probabilities
+from mislabel.noise import cross_fitted_probabilities
 from mislabel.specs import split_spec
+from mislabel.versions import library_versions
 
 Say = Callable[[str], None]
 "Called with what is being done, for progress."
@@ -58,7 +60,7 @@ class Inputs:
     def encoded(self) -> NDArray[np.float32]:
         """(N, d) features by the encoder."""
         self.say(f"Encoding {len(self.dataset)} examples ({self.grid.encoder})")
-        return encode(ENCODERS[self.grid.encoder], self.dataset.x_train)
+        return encode(self.grid.encoder, self.dataset.x_train, device=self.grid.device)
 
     @property
     def features(self) -> NDArray[np.float32]:
@@ -79,24 +81,30 @@ class Inputs:
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:
         """(N, C) cross-fitted class probabilities."""
+        dataset, seed = self.dataset, self.grid.seed
         self.say("Estimating class probabilities (cross-fitted)")
-        return cross_fitted_probabilities(
-            self.features,
-            self.dataset.y_train,
-            n_classes=self.dataset.n_classes,
-            seed=self.grid.seed,
+        key = {
+            "features": hash_array(self.features),
+            "labels": hash_array(dataset.y_train),
+            "n_classes": dataset.n_classes,
+            "seed": seed,
+            "versions": library_versions("numpy", "scikit-learn"),
+        }
+        return cached_array(
+            "probabilities",
+            key,
+            lambda: cross_fitted_probabilities(
+                self.features, dataset.y_train, n_classes=dataset.n_classes, seed=seed
+            ),
         )
 
     def draw(self, spec: str) -> NoisyLabels:
         """The labels of one noise of the grid."""
-        needs = NOISE[split_spec(spec, "noise")[0]].needs
-        given: dict[str, Any] = {}
-        if "positions" in needs:
-            given["positions"] = self.map
-        if "probabilities" in needs:
-            given["probabilities"] = self.probabilities
+        model = self.grid.noise(spec)
+        sources = {"positions": "map", "probabilities": "probabilities", "features": "features"}
+        given = {name: getattr(self, sources[name]) for name in model.used_inputs()}
         self.say(f"Drawing {spec}")
-        return self.grid.noise(spec).corrupt(
+        return model.corrupt(
             self.dataset.y_train,
             n_classes=self.dataset.n_classes,
             indices=self.dataset.train_indices,

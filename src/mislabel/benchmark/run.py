@@ -46,13 +46,16 @@ def run_benchmark(
     folder = RunFolder(Path(out))
     folder.check_usable()
     choose_device(grid.device)
+    Workers.check(workers)
     inputs = Inputs.load(grid, say)
     folder.check_identity(inputs.identity())
-    labels = {spec: folder.labels(spec) or inputs.draw(spec) for spec in grid.noises}
+    stored = {spec: folder.labels(spec) for spec in grid.noises}
+    labels = {spec: found or inputs.draw(spec) for spec, found in stored.items()}
     keys = cell_keys(inputs, labels)
     folder.start(_metadata(inputs, keys), inputs.map)
-    for spec, drawn in labels.items():
-        folder.save_labels(spec, drawn)
+    for spec, found in stored.items():
+        if found is None:
+            folder.save_labels(spec, labels[spec])
     _train_missing(inputs, labels, keys, folder, workers, progress)
     return folder.results()
 
@@ -138,7 +141,7 @@ def _train_missing(
     progress(done, len(keys))
     if not todo:
         return
-    crew = Workers.choose(workers, len(todo), choose_device(inputs.grid.device).type)
+    crew = Workers.choose(workers, len(keys), choose_device(inputs.grid.device).type)
     for _ in run_all(train_cell, _work(inputs, labels, todo, folder), crew):
         done += 1
         progress(done, len(keys))

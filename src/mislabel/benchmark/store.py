@@ -11,7 +11,6 @@ either complete or absent. A folder that holds anything else, or a run on other 
 """
 
 import contextlib
-import os
 import re
 import shutil
 import tempfile
@@ -28,13 +27,17 @@ from mislabel.benchmark.results import BenchmarkResults, CellResult, MethodRow, 
 from mislabel.errors import InputError
 from mislabel.files import atomic_path, hash_json, read_json, write_json
 from mislabel.labels import NoisyLabels, load_labels
+from mislabel.labels.formats import receipt_path
 from mislabel.learning import METHODS
 from mislabel.noise import NOISE
+from mislabel.outputs import check_folder
 from mislabel.specs import split_spec
 
 FORMAT = 1
 LEFTOVER_SECONDS = 3600
 GRID_LISTS = ("noises", "methods", "seeds")
+PARTS = frozenset({"format", "identity", "grid", "trainings", "data"})
+"What run.json must hold to be read again."
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,10 @@ class RunFolder:
         """Raise `InputError` where a run cannot be written; nothing is changed."""
         if self.path.exists() and not self.path.is_dir():
             raise InputError(self.argument, str(self.path), "is a file; must be a folder")
-        if self.path.is_dir() and not self.exists() and any(self.path.iterdir()):
+        if self.path.is_dir() and not self.exists() and not all(map(_is_ours, self.path.iterdir())):
             rule = "holds other things; give a new or empty folder, or one with a run"
             raise InputError(self.argument, str(self.path), rule)
-        parent = self.path
-        while not parent.exists():
-            parent = parent.parent
-        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise InputError(self.argument, str(self.path), "cannot be written")
+        check_folder(self.path, self.argument)
 
     def check_identity(self, identity: Mapping[str, Any]) -> None:
         """Raise `InputError` when the folder holds a run on other data or with another seed."""
@@ -98,16 +97,15 @@ class RunFolder:
         if not self.exists():
             raise InputError(self.argument, str(self.path), "holds no run (no run.json)")
         content = read_json(self._run_file, self.argument)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
+        parts = content if isinstance(content, dict) else {}
+        if not parts.keys() >= PARTS or parts["format"] != FORMAT:
             rule = f"is not a run of format {FORMAT}"
             raise InputError(self.argument, str(self._run_file), rule)
-        return content
+        return parts
 
     def start(self, metadata: dict[str, Any], map_: NDArray[np.float32]) -> dict[str, Any]:
         """Create the folder, or widen the grid of the run that is there; returns run.json."""
         with self._named_errors():
-            (self.path / "cells").mkdir(parents=True, exist_ok=True)
-            self._remove_leftovers()
             merged = {"format": FORMAT, **metadata}
             if self.exists():
                 there = self.metadata()
@@ -116,15 +114,18 @@ class RunFolder:
                     for name in GRID_LISTS
                 }
                 merged["trainings"] = there["trainings"] | metadata["trainings"]
+            write_json(self._run_file, merged)  # the first file, by which the folder is ours
+            (self.path / "cells").mkdir(exist_ok=True)
+            self._remove_leftovers()
             with atomic_path(self.path / "map.npy") as temporary, temporary.open("wb") as file:
                 np.save(file, map_, allow_pickle=False)
-            write_json(self._run_file, merged)
         return merged
 
     def labels(self, spec: str) -> NoisyLabels | None:
-        """The stored labels of a noise, or None."""
+        """The stored labels of a noise, or None; the receipt is written last."""
         path = self._labels_path(spec)
-        return load_labels(path, argument=self.argument) if path.is_file() else None
+        stored = path.is_file() and receipt_path(path).is_file()
+        return load_labels(path, argument=self.argument) if stored else None
 
     def save_labels(self, spec: str, labels: NoisyLabels) -> None:
         """Store the labels of a noise, clean labels included."""
@@ -219,6 +220,11 @@ def _row(spec: str) -> MethodRow:
     title = METHODS[name].title
     _, parameters = split_spec(spec, "method")
     return MethodRow(spec=spec, name=name, title=f"{title} ({parameters})" if parameters else title)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is what a run leaves that was killed while it wrote its first one."""
+    return path.name.startswith(".run.json.") and path.suffix == ".tmp"
 
 
 def missing_cells(folder: RunFolder, keys: Sequence[CellKey]) -> list[CellKey]:

@@ -28,7 +28,8 @@ def table_caption(results: BenchmarkResults, epoch: str) -> str:
     text = f"Test accuracy in percent, {EPOCH_CHOICES[check_epoch(epoch)]}; "
     text += f"mean ± population deviation over {seeds}."
     if results.n_missing:
-        text += f" {results.n_missing} trainings are missing."
+        are = "training is" if results.n_missing == 1 else "trainings are"
+        text += f" {results.n_missing} {are} missing."
     return text
 
 

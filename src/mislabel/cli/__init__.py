@@ -5,6 +5,7 @@ status 2; ``--debug`` shows the traceback instead.
 """
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -12,11 +13,13 @@ from mislabel.errors import InputError, did_you_mean
 
 # The base class of all of Typer's own complaints about arguments; not exported by itself.
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
+INTERRUPTED = 130
+"Exit status after Ctrl-C, which Typer returns."
 
 
 def build_app() -> typer.Typer:
     """The whole command line as a Typer application."""
-    from mislabel.cli import bench, demo, noise
+    from mislabel.cli import bench, demo, embed, noise
 
     app = typer.Typer(
         name="mislabel",
@@ -29,6 +32,7 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_options)
     app.command("demo")(demo.demo)
+    app.command("embed")(embed.embed)
     app.add_typer(bench.app, name="bench")
     app.add_typer(noise.build_app(), name="noise")
     return app
@@ -61,17 +65,23 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = [a for a in arguments if a != "--debug"]
     try:
         status = build_app()(arguments, standalone_mode=False)
-    except InputError as error:
+    except (InputError, OSError) as error:
         if debug:
             raise
-        _fail(str(error))
+        _fail(_system_message(error) if isinstance(error, OSError) else str(error))
     except UsageProblem as error:
         _fail(_usage_message(error))
     except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    if status == INTERRUPTED:
         print("mislabel: stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
-    else:
-        sys.exit(status if isinstance(status, int) else 0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _system_message(error: OSError) -> str:
+    """What the system says, after the file it says it of."""
+    text = error.strerror or " ".join(str(error).split())
+    return text if error.filename is None else f"{error.filename}: {text}"
 
 
 def _usage_message(error: BaseException) -> str:
@@ -83,6 +93,8 @@ def _usage_message(error: BaseException) -> str:
     return text
 
 
-def _fail(message: str) -> None:
-    print(f"mislabel: error: {message}", file=sys.stderr)
+def _fail(message: str) -> NoReturn:
+    """One line and status 2; no line where the help was printed for want of arguments."""
+    if message:
+        print(f"mislabel: error: {message}", file=sys.stderr)
     sys.exit(2)

@@ -50,7 +50,8 @@ def run(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; resumed when it exists.")],
     seeds: Annotated[
-        str, typer.Option("--seeds", help="Number of seeds (3: seeds 1, 2, 3), or seeds (4,5).")
+        str,
+        typer.Option("--seeds", help="Number of seeds (3: seeds 1, 2, 3), or seeds (4,5 or 4,)."),
     ] = "3",
     subset: Subset = None,
     image_size: ImageSize = None,
@@ -124,7 +125,10 @@ def table(
     """
     from mislabel.benchmark import format_table, load_results
     from mislabel.files import write_text
+    from mislabel.outputs import check_file
 
+    if output is not None:
+        check_file(output, "output")
     text = format_table(load_results(run), "json" if json else format, epoch=epoch)
     if output is None:
         print(text, end="")
@@ -146,8 +150,11 @@ def report(
     Example: mislabel bench report runs/c10 -o page.html
     """
     from mislabel.benchmark import load_results
+    from mislabel.outputs import check_file
     from mislabel.report import write_benchmark_page
 
+    if output is not None:
+        check_file(output, "output")
     results = load_results(run)
     page = write_benchmark_page(results, output or run / "report.html", epoch=epoch)
     if json:

@@ -1,4 +1,4 @@
-"""``mislabel noise``: make label noise of any kind, and describe label files.
+"""``mislabel noise``: make label noise of any kind; look at label files, and fetch them.
 
 The commands for the kinds are made from the registry: the parameters of a noise model are the
 options of its command.
@@ -11,15 +11,17 @@ from typing import Annotated, Any
 
 import typer
 
+from mislabel.cli.fetch import fetch
+from mislabel.cli.labels import compare, convert, describe, print_description
 from mislabel.cli.options import Data, Features, ImageSize, Json, Map, Seed, Subset
 from mislabel.noise import NOISE, NoiseRecord
 from mislabel.specs import parameter_types
 
 
 def build_app() -> typer.Typer:
-    """The group, with one command per noise model and ``describe``."""
+    """The group: one command per noise model, and those for label files."""
     app = typer.Typer(
-        help="Make label noise, and describe label files.",
+        help="Make label noise; describe, convert, compare and fetch label files.",
         no_args_is_help=True,
         rich_markup_mode="rich",
         epilog="Example: mislabel noise cluster --data digits --rate 0.3 -o labels.csv",
@@ -27,11 +29,15 @@ def build_app() -> typer.Typer:
     for record in NOISE:
         if record.name != "clean":
             app.command(record.name, help=_help(record))(_command(record))
-    app.command("describe")(describe)
+    for command in (describe, convert, compare, fetch):
+        app.command(command.__name__)(command)
     return app
 
 
 def make(
+    kind: str,
+    parameters: dict[str, Any],
+    *,
     data: Data,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Label file: .npy, .csv, .parquet or .pt.")
@@ -42,20 +48,21 @@ def make(
     features: Features = None,
     seed: Seed = 0,
     json: Json = False,
-    **parameters: Any,
 ) -> None:
-    """What every command for a noise model does."""
+    """What every command for a noise model does. parameters: those of the model."""
     from mislabel.benchmark.grid import Grid
     from mislabel.benchmark.inputs import Inputs
     from mislabel.cli.options import progress_bar
+    from mislabel.labels.formats import check_label_file
+    from mislabel.realism import describe_labels
     from mislabel.specs import format_spec
 
-    name = parameters.pop("kind")
-    defaults = inspect.signature(NOISE[name].model).parameters
+    check_label_file(output, "output")
+    defaults = inspect.signature(NOISE[kind].model).parameters
     given = {key: v for key, v in parameters.items() if v != defaults[key].default}
     grid = Grid(
         data=data,
-        noises=[format_spec(name, given)],
+        noises=[format_spec(kind, given)],
         methods=["standard"],
         seeds=[1],
         subset=subset,
@@ -67,46 +74,23 @@ def make(
     with progress_bar() as (say, _):
         labels = Inputs.load(grid, say).draw(grid.noises[0])
     labels.save(output)
-    _print(labels, json)
-
-
-def describe(
-    file: Annotated[Path, typer.Argument(help="Label file: .npy, .csv, .parquet or .pt.")],
-    clean: Annotated[
-        Path | None, typer.Option("--clean", help="File of clean labels, where FILE has none.")
-    ] = None,
-    column: Annotated[
-        str | None, typer.Option("--column", help="Which labels of a file with several sets.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Rate, rate per class and transition matrix of a label file.
-
-    Example: mislabel noise describe CIFAR-10_human.pt --column random_label1
-    """
-    from mislabel.errors import InputError
-    from mislabel.labels import load_labels
-
-    known = None if clean is None else load_labels(clean, argument="clean").labels
-    labels = load_labels(file, clean_labels=known, column=column, argument="file")
-    if labels.clean_labels is None:
-        raise InputError("clean", None, "the file has no clean labels; name a file that has")
-    _print(labels, json)
+    print_description(labels, describe_labels(labels), json)
 
 
 def _command(record: NoiseRecord) -> Callable[..., None]:
-    """`make` with the parameters of a noise model as keyword options."""
+    """`make` with the parameters of a noise model as options, before shared ones of that name."""
+    types = parameter_types(record.model)
 
     def command(**options: Any) -> None:
-        make(kind=record.name, **options)
+        make(record.name, {name: options.pop(name) for name in types}, **options)
 
-    own = [_option(record, name, kind) for name, kind in parameter_types(record.model).items()]
+    own = [_option(record, name, kind) for name, kind in types.items()]
     shared = [
         parameter
-        for parameter in inspect.signature(make).parameters.values()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        for name, parameter in inspect.signature(make).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in types
     ]
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *shared)]
+    parameters = [*own, *shared]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
@@ -144,30 +128,3 @@ def _help(record: NoiseRecord) -> str:
     if name == "human":
         example = example.replace("digits", "cifar10:PATH")
     return f"{record.title}: {record.advice}. Source: {record.paper}.\n\nExample: {example}"
-
-
-def _print(labels: Any, json: bool) -> None:
-    """Rates and transition matrix, for people or for scripts."""
-    if json:
-        import json as json_module
-
-        matrix = [[None if v != v else v for v in row] for row in labels.transition_matrix.tolist()]
-        print(json_module.dumps(labels.receipt_json() | {"transition_matrix": matrix}, indent=2))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    flips = int(labels.flipped.sum())
-    console.print(f"{len(labels)} labels, {flips} wrong: rate {labels.rate:.4f}", highlight=False)
-    table = Table(title="share of noisy labels (columns) by clean label (rows), percent")
-    shown = min(labels.n_classes, 20)
-    for name in ("class", "rate", *map(str, range(shown))):
-        table.add_column(name, justify="right")
-    for label in range(shown):
-        row = labels.transition_matrix[label, :shown]
-        rate = f"{100 * labels.rate_per_class[label]:.1f}"
-        table.add_row(str(label), rate, *(f"{100 * v:.0f}" if v else "·" for v in row))
-    console.print(table)
-    if labels.n_classes > shown:
-        console.print(f"... {labels.n_classes - shown} more classes; --json prints all")

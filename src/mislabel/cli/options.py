@@ -45,9 +45,9 @@ Workers = Annotated[
 
 
 def parse_seeds(text: str) -> list[int]:
-    """``3`` means seeds 1, 2, 3; ``4,5`` means seeds 4 and 5."""
+    """``3`` means seeds 1, 2, 3; ``4,5`` means seeds 4 and 5; ``4,`` means seed 4."""
     try:
-        numbers = [int(part) for part in text.split(",")]
+        numbers = [int(part) for part in text.removesuffix(",").split(",")]
     except ValueError:
         rule = "must be a number of seeds (3) or seeds with commas (4,5)"
         raise InputError("seeds", text, rule) from None
@@ -59,8 +59,10 @@ def parse_seeds(text: str) -> list[int]:
 
 
 @contextlib.contextmanager
-def progress_bar() -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
-    """Progress on stderr: a function that says what is done, one that counts trainings.
+def progress_bar(
+    work: str = "Training",
+) -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
+    """Progress on stderr: a function that says what is done, one that counts `work`.
 
     Where stderr is no terminal, only the count is printed, ten times at most: what is prepared
     before may end in an error, which is to be the only line.
@@ -90,13 +92,16 @@ def progress_bar() -> Iterator[tuple[Callable[[str], None], Callable[[int, int],
     hidden = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("Preparing", total=None)
+        tenths = 0
 
         def say(text: str) -> None:
             bar.update(task, description=escape(text))
 
         def count(done: int, total: int) -> None:
-            bar.update(task, description="Training", completed=done, total=total)
-            if hidden and done * 10 // total > (done - 1) * 10 // total:
-                print(f"training {done}/{total}", file=sys.stderr, flush=True)
+            nonlocal tenths
+            bar.update(task, description=work, completed=done, total=total)
+            if hidden and done * 10 // total > tenths:
+                print(f"{work.lower()} {done}/{total}", file=sys.stderr, flush=True)
+            tenths = done * 10 // total
 
         yield say, count

@@ -27,7 +27,10 @@ def nearest_neighbors(
     points = np.ascontiguousarray(features, dtype=np.float32)
     if points.ndim != 2:
         raise InputError("features", f"shape {points.shape}", "must be a matrix (N, d)")
-    if not 1 <= k < len(points):
+    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(bad):
+        raise InputError("features", f"row {bad[0]}", "must be finite")
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k < len(points):
         rule = f"must be between 1 and {len(points) - 1}, the number of other examples"
         raise InputError("k", k, rule)
     if points.shape[1] <= TREE_DIMENSIONS:
@@ -61,6 +64,9 @@ def _search_faiss(
         index = faiss.IndexFlatL2(dimensions)
     index.add(points)
     squared, indices = index.search(points, k)
+    if approximate and (indices < 0).any():  # the lists probed hold fewer than k
+        index.nprobe = lists
+        squared, indices = index.search(points, k)
     return np.sqrt(np.maximum(squared, 0)), indices
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mislabel.features.base import EncoderRecord, Features
+from mislabel.features.base import EncoderRecord, EncoderRun, Features
 from mislabel.seeds import child_state
 
 
@@ -26,19 +26,30 @@ class Pixels:
     def key(self) -> dict[str, Any]:
         return asdict(self)
 
-    def __call__(self, examples: NDArray[Any]) -> Features:
+    def __call__(
+        self,
+        examples: NDArray[Any],
+        *,
+        fit_on: NDArray[Any] | None = None,
+        run: EncoderRun | None = None,
+    ) -> Features:
         """(N, k) float32, k at most `components`; whitened neither on nor off the axes."""
         from sklearn.decomposition import PCA
 
-        rows = examples.reshape(len(examples), -1).astype(np.float32)
-        spread = rows.std(axis=0)
-        rows = rows[:, spread > 0]
-        if rows.shape[1] == 0:
+        given = examples if fit_on is None else fit_on
+        rows = given.reshape(len(given), -1).astype(np.float32)
+        mean, spread = rows.mean(axis=0), rows.std(axis=0)
+        varies = (spread > 0) & (rows.max(axis=0) > rows.min(axis=0))
+        if not varies.any():
             return np.zeros((len(examples), 1), dtype=np.float32)
-        rows = (rows - rows.mean(axis=0)) / spread[spread > 0]
+        mean, spread = mean[varies], spread[varies]
+        rows = (rows[:, varies] - mean) / spread
         count = min(self.components, *rows.shape)
         pca = PCA(count, svd_solver=_solver(rows.shape), random_state=child_state(self.seed, "pca"))
         projected = pca.fit_transform(rows)
+        if fit_on is not None:
+            others = examples.reshape(len(examples), -1).astype(np.float32)[:, varies]
+            projected = pca.transform((others - mean) / spread)
         kept = int(np.searchsorted(np.cumsum(pca.explained_variance_ratio_), self.variance)) + 1
         return np.ascontiguousarray(projected[:, :kept], dtype=np.float32)
 
@@ -53,5 +64,8 @@ RECORD = EncoderRecord(
     title="Pixels (PCA)",
     paper="none; standardised values and principal components",
     build=Pixels,
+    positional="components",
+    example="pixels",
+    fits=True,
     libraries=("numpy", "scikit-learn"),
 )

@@ -22,7 +22,9 @@ def check_labels(
     name: how the argument is called in the message.
     n_examples, n_classes: when given, the length must be and the values must be below.
     """
-    array = _integral(np.asarray(labels), name)
+    if n_classes is not None:
+        check_count(n_classes, "n_classes")
+    array = _integral(as_array(labels, name), name)
     if array.ndim != 1:
         raise InputError(name, f"shape {array.shape}", "must be one-dimensional")
     if len(array) == 0:
@@ -38,6 +40,21 @@ def check_labels(
     checked = array.astype(np.int64)
     checked.flags.writeable = False
     return checked
+
+
+def check_count(value: Any, name: str) -> int:
+    """A number of things: a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(name, value, "must be a whole number of at least 1")
+    return int(value)
+
+
+def as_array(values: ArrayLike, name: str) -> NDArray[Any]:
+    """`values` as an array; rows of different lengths are an `InputError`."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InputError(name, error, "rows must have equal lengths") from None
 
 
 def _integral(array: NDArray[Any], name: str) -> NDArray[Any]:

@@ -14,6 +14,7 @@ The receipt of ``labels.npy`` is ``labels.npy.receipt.json``. Reading never runs
 with objects is refused, and ``.pt`` is read by `mislabel.pickles`.
 """
 
+import gzip
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -24,9 +25,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mislabel.errors import InputError, did_you_mean
-from mislabel.files import atomic_path, hash_array, hash_file, read_json, write_json
-from mislabel.labels.check import check_labels
+from mislabel.files import atomic_path, hash_array, hash_file, read_json, read_npy, write_json
+from mislabel.labels.check import as_array, check_labels
 from mislabel.labels.noisy import NoisyLabels, Receipt
+from mislabel.outputs import check_file
 
 NOISY_COLUMNS = ("noisy_label", "label")
 CLEAN_COLUMNS = ("clean_label", "given_label")
@@ -94,7 +96,26 @@ def save_labels(
             _write_csv(columns, temporary, csv_layout, filenames)
         else:
             writer(columns, temporary)
+        if path.suffix.lower() == ".gz":
+            _compress(temporary)
     write_json(receipt_path(path), labels.receipt_json())
+
+
+def load_filenames(path: Path) -> list[str] | None:
+    """The file names in a published CSV, or None where there are none."""
+    if _suffix(path) != ".csv":
+        return None
+    from pyarrow import csv
+
+    table = csv.read_csv(path)
+    return table["filename"].to_pylist() if "filename" in table.column_names else None
+
+
+def check_label_file(path: Path, argument: str = "path") -> None:
+    """Raise `InputError` where labels cannot be written at `path`; nothing is changed."""
+    if _suffix(path) not in _WRITERS:
+        raise _unknown_suffix(path, argument)
+    check_file(path, argument)
 
 
 def receipt_path(path: Path) -> Path:
@@ -124,16 +145,10 @@ def _read_columns(path: Path, argument: str) -> Columns:
 
 def _read_npy(path: Path, argument: str) -> Columns:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, pickle.UnpicklingError) as error:
-        if "allow_pickle" in str(error) or "pickled" in str(error):
-            rule = "holds pickled objects, which are never loaded: save whole numbers instead"
-        else:
-            rule = f"is not a complete .npy file ({' '.join(str(error).split())})"
+        return {"noisy_label": read_npy(path)}
+    except (ValueError, OSError) as error:
+        rule = f"is not a complete .npy file of numbers ({_line(error)})"
         raise InputError(argument, str(path), rule) from error
-    if not isinstance(array, np.ndarray):
-        raise InputError(argument, str(path), "is an archive of arrays; a single .npy is expected")
-    return {"noisy_label": array}
 
 
 def _read_csv(path: Path, argument: str) -> Columns:
@@ -142,9 +157,10 @@ def _read_csv(path: Path, argument: str) -> Columns:
 
     try:
         table = csv.read_csv(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        names = table.column_names
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(argument, str(path), f"is not a CSV file ({_line(error)})") from error
-    return _table_columns(table, path, argument)
+    return _table_columns(table, names, path, argument)
 
 
 def _read_parquet(path: Path, argument: str) -> Columns:
@@ -153,19 +169,25 @@ def _read_parquet(path: Path, argument: str) -> Columns:
 
     try:
         table = parquet.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        names = table.column_names
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(argument, str(path), f"is not a Parquet file ({_line(error)})") from error
-    return _table_columns(table, path, argument)
+    return _table_columns(table, names, path, argument)
 
 
-def _table_columns(table: Any, path: Path, argument: str) -> Columns:
-    if "sample_id" in table.column_names:
+def _table_columns(table: Any, names: list[str], path: Path, argument: str) -> Columns:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise InputError(argument, str(path), f"has several columns called {twice[0]!r}")
+    if table.num_rows == 0:
+        raise InputError(argument, str(path), "has no rows")
+    if "sample_id" in names:
         ids = table["sample_id"].to_numpy()
         if not np.array_equal(ids, np.arange(len(ids))):
             rule = "column sample_id must count 0, 1, 2, ... so that rows stay aligned"
             raise InputError(argument, str(path), rule)
-    names = [n for n in table.column_names if n not in ("", "sample_id", "filename")]
-    return {name: table[name].to_numpy() for name in names}
+    wanted = [n for n in names if n not in ("", "sample_id", "filename")]
+    return {name: table[name].to_numpy() for name in wanted}
 
 
 def _read_torch(path: Path, argument: str) -> Columns:
@@ -174,7 +196,7 @@ def _read_torch(path: Path, argument: str) -> Columns:
     content = read_torch_archive(path, argument=argument)
     if not isinstance(content, dict):
         raise InputError(argument, str(path), "must hold a dictionary of arrays, as CIFAR-N's")
-    return {str(k): v for k, v in content.items() if isinstance(v, np.ndarray)}
+    return {str(k): as_array(v, argument) for k, v in content.items() if not np.isscalar(v)}
 
 
 def _choose_column(columns: Columns, column: str | None, argument: str) -> str:
@@ -260,18 +282,26 @@ def _write_csv(columns: Columns, path: Path, layout: str, filenames: list[str] |
     n_examples = len(columns["noisy_label"])
     ids = np.arange(n_examples)
     table: dict[str, Any] = {"": ids} if layout == "indexed" else {}
+    quoting = "none"
     if layout != "pair":
         names = [""] * n_examples if filenames is None else list(filenames)
         if len(names) != n_examples:
             raise InputError("filenames", f"{len(names)} names", f"must have length {n_examples}")
         table |= {"sample_id": ids, "filename": names}
+        quoting = "needed" if any(set(name) & set(',"\r\n') for name in names) else "none"
     if "clean_label" in columns:
         table["given_label"] = columns["clean_label"]
     table["noisy_label"] = columns["noisy_label"]
-    options = csv.WriteOptions(quoting_style="needed", include_header=False)
+    options = csv.WriteOptions(quoting_style=quoting, include_header=False)
     with path.open("wb") as file:
         file.write((",".join(table) + "\n").encode())
         csv.write_csv(pa.table(table), file, options)
+
+
+def _compress(path: Path) -> None:
+    """Compress a file in place; the same content gives the same bytes."""
+    plain = path.read_bytes()
+    path.write_bytes(gzip.compress(plain, mtime=0))
 
 
 def _write_parquet(columns: Columns, path: Path) -> None:

@@ -116,8 +116,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         self.seeds_ = TrainingSeeds.spawn(self.seed)
         self.normalisation_ = Normalisation.of(examples)
         problem = self._problem(examples, encoded, evaluation, device)
-        points = examples.reshape(len(examples), -1) if features is None else np.asarray(features)
-        objective = self._objective(problem, len(self.classes_), points)
+        objective = self._objective(problem, len(self.classes_), _points(examples, features))
         with initialisation_seed(self.seeds_.initialisation):
             network = build_network(self.recipe_.network, examples.shape[1:], len(self.classes_))
         training = train(network, problem, objective, self.recipe_, self.seeds_, watch=watch)
@@ -160,20 +159,29 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         seen = evaluation if evaluation is not None else Evaluation()
         test = None
         if seen.x_test is not None:
-            test = ResidentExamples(seen.x_test, self.normalisation_, device)
+            x_test = self._check_examples(seen.x_test, reset=False)
+            test = ResidentExamples(x_test, self.normalisation_, device)
         return TrainingProblem(
             examples=resident,
             labels=torch.from_numpy(encoded).to(device),
-            clean_labels=self._to_device(seen.clean_labels, device),
+            clean_labels=self._positions("clean_labels", seen.clean_labels, resident),
             test_examples=test,
-            test_labels=self._to_device(seen.y_test, device),
+            test_labels=self._positions("y_test", seen.y_test, test),
         )
 
-    def _to_device(self, labels: NDArray[Any] | None, device: torch.device) -> torch.Tensor | None:
-        """Positions of labels in `classes_`, as a tensor."""
-        if labels is None:
+    def _positions(
+        self, name: str, labels: ArrayLike | None, examples: ResidentExamples | None
+    ) -> torch.Tensor | None:
+        """Positions of labels in `classes_` on the examples' device; -1 for other classes."""
+        if labels is None or examples is None:
             return None
-        return torch.from_numpy(np.searchsorted(self.classes_, labels)).to(device)
+        given = np.asarray(labels)
+        if given.shape != (len(examples),):
+            rule = f"must have one label per example: {len(examples)}"
+            raise InputError(name, f"shape {given.shape}", rule)
+        positions = np.searchsorted(self.classes_, given)
+        positions[~np.isin(given, self.classes_)] = -1
+        return torch.from_numpy(positions).to(examples.device)
 
     def _check_examples(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
         """Images or features, checked; a shape other than in `fit` is an error."""
@@ -181,6 +189,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         if array.ndim == 4:
             if array.dtype != np.uint8:
                 raise InputError("X", f"dtype {array.dtype}", "images must be uint8 (N, h, w, c)")
+            if 0 in array.shape:
+                raise InputError("X", f"shape {array.shape}", "must not be empty")
             if not reset and array.shape[1:] != self.example_shape_:
                 rule = f"must have the shape seen in fit, {self.example_shape_}"
                 raise InputError("X", array.shape[1:], rule)
@@ -197,6 +207,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     ) -> NDArray[np.int64]:
         """Set `classes_` and return the labels as positions in it."""
         labels = column_or_1d(y, warn=True)
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            raise InputError("y", float(labels[~np.isfinite(labels)][0]), "must be finite")
         check_classification_targets(labels)
         if len(labels) != n_examples:
             raise InputError("y", f"{len(labels)} labels", f"must have length {n_examples}")
@@ -209,6 +221,17 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             raise InputError("y", self.classes_[0], "has 1 class; at least 2 are needed")
         encoded: NDArray[np.int64] = np.searchsorted(self.classes_, labels).astype(np.int64)
         return encoded
+
+
+def _points(examples: NDArray[Any], features: ArrayLike | None) -> NDArray[Any]:
+    """(N, d) features as given, or the examples flattened."""
+    if features is None:
+        return examples.reshape(len(examples), -1)
+    points = np.asarray(features)
+    if points.ndim != 2 or len(points) != len(examples):
+        rule = f"must be a matrix (N, d) with one row per example: {len(examples)}"
+        raise InputError("features", f"shape {points.shape}", rule)
+    return points
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,7 +85,8 @@ class ResidentExamples:
         if self.augment and generator is not None:
             images = self._cropped_and_flipped(index, generator)
         else:
-            images = self._rows[index]
+            p, (height, width) = self.padding, self.size
+            images = self._rows[index][:, p : p + height, p : p + width]
         return ((images.float() - self._mean) * self._scale).permute(0, 3, 1, 2)
 
     def slice(self, start: int, stop: int) -> Tensor:

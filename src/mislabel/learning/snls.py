@@ -10,6 +10,7 @@ import torch
 
 from mislabel.errors import InputError
 from mislabel.features import nearest_neighbors
+from mislabel.labels import check_count
 from mislabel.learning.base import MethodRecord, NoisyLabelClassifier
 from mislabel.learning.loop import TrainingProblem
 from mislabel.learning.objective import CrossEntropy, Objective
@@ -52,8 +53,7 @@ class SNLS(NoisyLabelClassifier):
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        if self.k < 1:
-            raise InputError("k", self.k, "must be at least 1")
+        check_count(self.k, "k")
         check_alpha(self.alpha)
 
     def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> Objective:

@@ -3,11 +3,27 @@
 ``make_noise("cluster:0.35").corrupt(clean_labels, positions=map, seed=0)`` draws labels.
 """
 
-from mislabel.noise import clean, cluster, human, pmd, symmetric
+from mislabel.noise import (
+    asymmetric,
+    class_dependent,
+    clean,
+    cluster,
+    human,
+    hybrid,
+    instance,
+    pair,
+    pmd,
+    symmetric,
+)
+from mislabel.noise.asymmetric import Asymmetric
 from mislabel.noise.base import NoiseModel, NoiseRecord, Problem
+from mislabel.noise.class_dependent import ClassDependent, estimate_transition_matrix
 from mislabel.noise.cluster import Cluster
 from mislabel.noise.eta import cross_fitted_probabilities
 from mislabel.noise.human import FromFile, Human
+from mislabel.noise.hybrid import Hybrid
+from mislabel.noise.instance import InstanceDependent
+from mislabel.noise.pair import PairFlip
 from mislabel.noise.pmd import PMD
 from mislabel.noise.symmetric import Symmetric
 from mislabel.registry import Registry
@@ -18,8 +34,13 @@ NOISE = Registry[NoiseRecord](
     [
         clean.RECORD,
         symmetric.RECORD,
+        pair.RECORD,
+        asymmetric.RECORD,
+        class_dependent.RECORD,
+        instance.RECORD,
         pmd.RECORD,
         cluster.RECORD,
+        hybrid.RECORD,
         human.RECORD,
         human.FILE_RECORD,
     ],
@@ -40,13 +61,19 @@ def make_noise(spec: str) -> NoiseModel:
 __all__ = [
     "NOISE",
     "PMD",
+    "Asymmetric",
+    "ClassDependent",
     "Cluster",
     "FromFile",
     "Human",
+    "Hybrid",
+    "InstanceDependent",
     "NoiseModel",
     "NoiseRecord",
+    "PairFlip",
     "Problem",
     "Symmetric",
     "cross_fitted_probabilities",
+    "estimate_transition_matrix",
     "make_noise",
 ]

@@ -11,7 +11,7 @@ contract tests then know it.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mislabel.errors import InputError
 from mislabel.files import hash_array
-from mislabel.labels import NoisyLabels, Receipt, check_labels
+from mislabel.labels import NoisyLabels, Receipt, as_array, check_count, check_labels
 from mislabel.registry import Record
 from mislabel.seeds import check_seed, generator
 from mislabel.versions import library_versions
@@ -35,7 +35,7 @@ class Problem:
 
     clean_labels: (N,). positions: (N, d) float64 points in which distances mean something, a 2-D
     map or an embedding. probabilities: (N, C), rows sum to 1. indices: (N,) positions of the
-    examples in the full data set of n_total. What was not given is None.
+    examples in the full data set of n_total. features: (N, d) float64. What was not given is None.
     """
 
     clean_labels: IntArray
@@ -46,6 +46,7 @@ class Problem:
     n_total: int
     seed: int
     rng: np.random.Generator
+    features: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class NoiseModel(ABC):
         n_classes: int | None = None,
         positions: ArrayLike | None = None,
         probabilities: ArrayLike | None = None,
+        features: ArrayLike | None = None,
         indices: ArrayLike | None = None,
         n_total: int | None = None,
         seed: int = 0,
@@ -70,15 +72,23 @@ class NoiseModel(ABC):
         clean_labels: (N,). n_classes: C, by default one more than the largest label.
         positions: (N, d) a 2-D map or an embedding; `cluster` needs it.
         probabilities: (N, C) class probabilities of a classifier; `pmd` needs them.
+        features: (N, d) any numbers that describe the examples; `instance` needs them. They also
+            stand in for positions that are not given, and probabilities that are not given are
+            cross-fitted from them, so that labels and features are enough for every kind.
         indices, n_total: which examples of the full data set these are, for label files that
             hold the full set; by default all of them in order.
         seed: the same seed gives the same labels; the global random state is not used.
 
         Errors: `InputError` for inputs that do not fit, or a rate that cannot be reached.
         """
+        self.check_parameters()
         problem = check_problem(
-            clean_labels, n_classes, positions, probabilities, indices, n_total, seed, self.name
-        )
+            clean_labels, n_classes, positions, probabilities, indices, n_total, seed, self.name,
+            features=features,
+        )  # fmt: skip
+        problem = self._with_stand_ins(problem)
+        for name in self.used_inputs():
+            needed(getattr(problem, name), name, self.name)
         labels = self._corrupt(problem)
         return NoisyLabels(
             labels,
@@ -91,10 +101,30 @@ class NoiseModel(ABC):
     def _corrupt(self, problem: Problem) -> IntArray:
         """(N,) noisy labels for a checked problem."""
 
-    @classmethod
-    def used_inputs(cls) -> tuple[str, ...]:
+    def check_parameters(self) -> None:  # noqa: B027 - a model may have none
+        """Raise `InputError` for a parameter that breaks its rule, whatever the data."""
+
+    def used_inputs(self) -> tuple[str, ...]:
         """Names of the fields of `Problem` that the model reads besides the labels."""
         return ()
+
+    def _with_stand_ins(self, problem: Problem) -> Problem:
+        """Features for what the model needs and was not given; see `corrupt`."""
+        changes: dict[str, FloatArray] = {}
+        used = self.used_inputs()
+        if problem.features is not None:
+            if "positions" in used and problem.positions is None:
+                changes["positions"] = problem.features
+            if "probabilities" in used and problem.probabilities is None:
+                from mislabel.noise.eta import cross_fitted_probabilities
+
+                changes["probabilities"] = cross_fitted_probabilities(
+                    problem.features,
+                    problem.clean_labels,
+                    n_classes=problem.n_classes,
+                    seed=problem.seed,
+                )
+        return replace(problem, **changes)  # type: ignore[arg-type]
 
     def _input_hashes(self, problem: Problem) -> dict[str, str]:
         """SHA-256 of what the draw depends on, by name."""
@@ -120,7 +150,7 @@ class NoiseRecord(Record):
     """A noise model in the registry.
 
     positional: the parameter that stands after the colon in a spec ("0.35" in ``cluster:0.35``).
-    needs: what it needs besides labels: "positions", "probabilities".
+    needs: what it needs besides labels: "positions", "probabilities", "features".
     example: a spec that works. advice: one line on what the noise is like.
     """
 
@@ -140,13 +170,18 @@ def check_problem(
     n_total: int | None,
     seed: int,
     name: str,
+    *,
+    features: ArrayLike | None = None,
 ) -> Problem:
     """Check all inputs of a draw at one gate; see `NoiseModel.corrupt` for their meaning."""
     clean = check_labels(clean_labels, name="clean_labels", n_classes=n_classes)
     n_examples = len(clean)
     n_classes = int(clean.max()) + 1 if n_classes is None else n_classes
-    total = n_examples if n_total is None else n_total
-    where = np.arange(n_examples) if indices is None else np.asarray(indices)
+    total = n_examples if n_total is None else check_count(n_total, "n_total")
+    if indices is None and total != n_examples:
+        rule = f"are needed: n_total is {total}, and there are {n_examples} labels"
+        raise InputError("indices", None, rule)
+    where = np.arange(n_examples) if indices is None else as_array(indices, "indices")
     where = check_labels(where, name="indices", n_examples=n_examples, n_classes=total)
     points = None if positions is None else check_matrix(positions, "positions", n_examples)
     chances = None if probabilities is None else check_probabilities(
@@ -161,13 +196,14 @@ def check_problem(
         n_total=total,
         seed=check_seed(seed),
         rng=generator(seed, "noise", name),
+        features=None if features is None else check_matrix(features, "features", n_examples),
     )
 
 
 def check_matrix(values: ArrayLike, name: str, n_examples: int) -> FloatArray:
     """(N, d) finite numbers as float64, or an `InputError` that names `name`."""
-    array = np.asarray(values)
-    if array.ndim != 2 or array.dtype.kind not in "fiu":
+    array = as_array(values, name)
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or array.shape[1] == 0:
         raise InputError(name, f"{array.dtype} {array.shape}", "must be a matrix of numbers (N, d)")
     if len(array) != n_examples:
         raise InputError(name, f"{len(array)} rows", f"must have one row per label: {n_examples}")

@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from mislabel.errors import InputError
+from mislabel.labels import check_count
 from mislabel.noise.base import (
     FloatArray,
     IntArray,
@@ -26,7 +27,7 @@ from mislabel.noise.base import (
     need_two_classes,
     needed,
 )
-from mislabel.noise.rates import check_rate, flip_smallest
+from mislabel.noise.rates import check_positive, check_rate, flip_smallest
 
 EXAMPLES_PER_CENTRE = 88
 "One centre per so many examples of a class, as in the published CIFAR-10 35 % file (5000 / 57)."
@@ -48,19 +49,17 @@ class Cluster(NoiseModel):
     r: float | None = None
     per_class: bool = False
 
-    @classmethod
-    def used_inputs(cls) -> tuple[str, ...]:
+    def used_inputs(self) -> tuple[str, ...]:
         return ("positions",)
 
     def _corrupt(self, problem: Problem) -> IntArray:
         need_two_classes(problem)
-        self._check()
         positions = needed(problem.positions, "positions", self.name)
         centres = _centres_per_class(problem, self.n)
         distance = distance_to_centres(problem, positions, centres)
         if self.rate is not None:
             flipped = flip_smallest(
-                distance, problem.clean_labels, problem.n_classes, check_rate(self.rate),
+                distance, problem.clean_labels, problem.n_classes, self.rate,
                 per_class=self.per_class, rng=problem.rng,
             )  # fmt: skip
         else:
@@ -69,16 +68,17 @@ class Cluster(NoiseModel):
         labels[flipped] = nearest_other_class(problem, positions, flipped)
         return labels
 
-    def _check(self) -> None:
+    def check_parameters(self) -> None:
         if (self.rate is None) == (self.r is None):
             raise InputError("rate", self.rate, "give either rate or r (with n), not both")
-        if self.n is not None and self.n < 1:
-            raise InputError("n", self.n, "must be at least 1")
+        if self.rate is not None:
+            check_rate(self.rate)
+        if self.n is not None:
+            check_count(self.n, "n")
         if self.r is not None:
             if self.n is None:
                 raise InputError("n", None, "is needed with r")
-            if not (np.isfinite(self.r) and self.r > 0):
-                raise InputError("r", self.r, "must be positive")
+            check_positive(self.r, "r")
             if self.per_class:
                 raise InputError("per_class", True, "goes with rate, not with r")
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mislabel.errors import InputError
-from mislabel.labels import check_labels
+from mislabel.labels import check_count, check_labels
 from mislabel.noise.base import FloatArray, IntArray, check_matrix
 from mislabel.seeds import child_state, generator
 
@@ -35,6 +35,8 @@ def cross_fitted_probabilities(
     features: (N, d). labels: (N,), every class that occurs at least twice. folds: at most; fewer
     when the smallest class has fewer examples.
     """
+    if check_count(folds, "folds") < 2:
+        raise InputError("folds", folds, "must be at least 2")
     given = check_labels(labels, n_classes=n_classes)
     matrix = check_matrix(features, "features", len(given))
     n_classes = int(given.max()) + 1 if n_classes is None else n_classes

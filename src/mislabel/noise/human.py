@@ -47,10 +47,12 @@ class Human(NoiseModel):
     which: str
     file: Path | None = None
 
-    def _corrupt(self, problem: Problem) -> IntArray:
+    def check_parameters(self) -> None:
         if self.which not in HUMAN_SETS:
             hint = did_you_mean(self.which, HUMAN_SETS)
             raise InputError("which", self.which, f"unknown human labels; {hint}")
+
+    def _corrupt(self, problem: Problem) -> IntArray:
         return labels_from_file(self.found(), problem, column=self.which)
 
     def found(self) -> Path:
@@ -114,7 +116,7 @@ def find_human_file(name: str, *near: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     looked = ", ".join(map(str, folders))
-    raise InputError("human", name, f"not found; looked in {looked}; name it with file=PATH")
+    raise InputError("human", name, f"not found; looked in {looked}; mislabel noise fetch gets it")
 
 
 RECORD = NoiseRecord(

@@ -35,6 +35,7 @@ from mislabel.noise.base import (
     needed,
 )
 from mislabel.noise.rates import (
+    check_positive,
     check_rate,
     flip_count,
     flip_counts_per_class,
@@ -64,13 +65,11 @@ class PMD(NoiseModel):
     factor: float | None = None
     per_class: bool = False
 
-    @classmethod
-    def used_inputs(cls) -> tuple[str, ...]:
+    def used_inputs(self) -> tuple[str, ...]:
         return ("probabilities",)
 
     def _corrupt(self, problem: Problem) -> IntArray:
         need_two_classes(problem)
-        self._check()
         probabilities = needed(problem.probabilities, "probabilities", self.name)
         margins = Margins.of(probabilities, problem.clean_labels, self.type)
         if self.factor is not None:
@@ -82,19 +81,21 @@ class PMD(NoiseModel):
             labels[group] = margins.take(group).draw(labels[group], count, problem.rng)
         return labels
 
-    def _check(self) -> None:
+    def check_parameters(self) -> None:
         if self.type not in MARGIN_POLYNOMIALS:
             raise InputError("type", self.type, "must be 1, 2 or 3")
         if (self.rate is None) == (self.factor is None):
             raise InputError("rate", self.rate, "give either rate or factor, not both")
-        if self.factor is not None and not (np.isfinite(self.factor) and self.factor > 0):
-            raise InputError("factor", self.factor, "must be positive")
+        if self.rate is not None:
+            check_rate(self.rate)
+        if self.factor is not None:
+            check_positive(self.factor, "factor")
         if self.per_class and self.rate is None:
             raise InputError("per_class", True, "goes with rate, not with factor")
 
     def _groups(self, problem: Problem) -> list[tuple[IntArray, int]]:
         """Examples that meet a number of flips together: all, or class by class."""
-        rate = check_rate(self.rate if self.rate is not None else 0.0)
+        rate = 0.0 if self.rate is None else self.rate
         n_examples = len(problem.clean_labels)
         if not self.per_class:
             return [(np.arange(n_examples), flip_count(rate, n_examples))]
@@ -139,7 +140,7 @@ class Margins:
         """(n,) labels with exactly `count` flips, each example at its flip probability."""
         p = np.minimum(self.polynomial * self.solve(count), 1.0)
         chance = np.where(self.first_right, 1 - p, np.where(self.second_right, p, 1.0))
-        flipped = systematic_sample(chance, rng)
+        flipped = systematic_sample(chance, rng, count=count)
         first = np.where(self.first_right | self.second_right, self.second_right,
                          rng.random(len(p)) < p)  # fmt: skip
         return np.where(flipped, np.where(first, self.likeliest, self.second), clean)

@@ -24,6 +24,14 @@ def check_rate(rate: float, *, maximum: float = 1.0, minimum: float = 0.0) -> fl
     return float(rate)
 
 
+def check_positive(value: float, name: str) -> float:
+    """A finite number above 0."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not (number and np.isfinite(value) and value > 0):
+        raise InputError(name, value, "must be a positive number")
+    return float(value)
+
+
 def flip_count(rate: float, n_examples: int) -> int:
     """How many of `n_examples` flip at `rate`: nearest whole number, halves up."""
     return int(np.floor(rate * n_examples + 0.5))
@@ -82,20 +90,36 @@ def _smallest(scores: FloatArray, ties: FloatArray, count: int) -> IntArray:
     return np.concatenate([below, chosen])
 
 
-def systematic_sample(probabilities: FloatArray, rng: np.random.Generator) -> BoolArray:
+def systematic_sample(
+    probabilities: FloatArray, rng: np.random.Generator, *, count: int | None = None
+) -> BoolArray:
     """(N,) a random set in which example i is with probability `probabilities[i]`, of fixed size.
 
-    The size is the sum of the probabilities, rounded. Systematic sampling in random order: the
-    marginal probabilities are kept exactly when their sum is whole (Madow 1949).
+    count: the size; by default the sum of the probabilities, rounded. Systematic sampling in
+    random order: the marginal probabilities are kept exactly when their sum is the size (Madow
+    1949), otherwise scaled to it, and none above 1.
     """
     order = rng.permutation(len(probabilities))
-    total = np.cumsum(probabilities[order])
-    count = int(np.floor(total[-1] + 0.5))
+    chances = probabilities[order]
+    total = np.cumsum(chances)
+    count = int(np.floor(total[-1] + 0.5)) if count is None else count
     chosen = np.zeros(len(order), dtype=bool)
     if count == 0:
         return chosen
+    if chances.max() * count > total[-1] * (1 + 1e-9):
+        total = np.cumsum(_capped(chances, count))
     total *= count / total[-1]
     total[-1] = count
     steps = np.minimum(np.floor(total + rng.random()), count)
     chosen[order] = np.diff(steps, prepend=0.0) > 0
     return chosen
+
+
+def _capped(chances: FloatArray, count: int) -> FloatArray:
+    """`chances` in proportion, but none above 1, with the sum `count`; zeros stay zero."""
+    scaled: FloatArray = chances * (count / chances.sum())
+    while scaled.max() > 1 + 1e-12:
+        full = scaled >= 1
+        scaled[full] = 1
+        scaled[~full] *= (count - full.sum()) / scaled[~full].sum()
+    return scaled

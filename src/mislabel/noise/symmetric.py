@@ -22,12 +22,14 @@ class Symmetric(NoiseModel):
     rate: float
     per_class: bool = False
 
+    def check_parameters(self) -> None:
+        check_rate(self.rate)
+
     def _corrupt(self, problem: Problem) -> IntArray:
         need_two_classes(problem)
-        rate = check_rate(self.rate)
         n_examples, n_classes, rng = len(problem.clean_labels), problem.n_classes, problem.rng
         flipped = flip_smallest(
-            rng.random(n_examples), problem.clean_labels, n_classes, rate,
+            rng.random(n_examples), problem.clean_labels, n_classes, self.rate,
             per_class=self.per_class, rng=rng,
         )  # fmt: skip
         labels = problem.clean_labels.copy()

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
@@ -39,10 +39,7 @@ def map_figure(
     figure = new_figure(height=WIDTH)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     figure.set_layout_engine("none")
-    axes.set_axis_off()
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.margins(0.02)
-    _draw_labels(axes, positions, labels)
+    draw_map(axes, positions, labels)
     if names:
         _write_names(axes, positions, labels, class_names)
     return figure
@@ -55,8 +52,14 @@ def transition_figure(labels: NoisyLabels, class_names: tuple[str, ...]) -> Figu
     The colour goes with the square root of the share, from 0 to 100 %, so that small shares
     show and figures of several noises compare. Error: `InputError` without clean labels.
     """
-    matrix, count = labels.transition_matrix, labels.n_classes
     figure = new_figure(height=3.75)
+    draw_transitions(figure, labels, class_names)
+    return figure
+
+
+def draw_transitions(figure: FigureBase, labels: NoisyLabels, class_names: tuple[str, ...]) -> None:
+    """Draw what `transition_figure` shows into a figure or a part of one."""
+    matrix, count = labels.transition_matrix, labels.n_classes
     heat, bars = figure.subplots(1, 2, sharey=True, width_ratios=(4.6, 1))
     for axes in (heat, bars):
         axes.grid(visible=False)
@@ -75,15 +78,14 @@ def transition_figure(labels: NoisyLabels, class_names: tuple[str, ...]) -> Figu
     _draw_rates(bars, labels)
     if count <= FEW_CLASSES:
         _write_shares(heat, matrix)
-    return figure
 
 
-def row_entropy(labels: NoisyLabels) -> float:
-    """Mean entropy in bits of the rows of the transition matrix; 0 when no label is wrong."""
-    matrix = labels.transition_matrix
-    rows = matrix[np.isfinite(matrix).all(axis=1)]
-    logs = np.log2(rows, out=np.zeros_like(rows), where=rows > 0)
-    return float(-(rows * logs).sum(axis=1).mean()) + 0.0
+def draw_map(axes: Axes, positions: NDArray[np.floating], labels: NoisyLabels) -> None:
+    """Draw what `map_figure` shows into axes."""
+    axes.set_axis_off()
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.margins(0.02)
+    _draw_labels(axes, positions, labels)
 
 
 def _draw_labels(axes: Axes, positions: NDArray[np.floating], labels: NoisyLabels) -> None:

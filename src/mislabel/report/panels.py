@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from mislabel.benchmark.results import BenchmarkResults, NoiseColumn
 from mislabel.labels import NoisyLabels
+from mislabel.realism import row_entropy
 from mislabel.report.embed import png_markup, svg_markup
 from mislabel.report.figures import (
     curves_figure,
@@ -17,7 +18,6 @@ from mislabel.report.figures import (
     line_kinds,
     map_figure,
     rate_figure,
-    row_entropy,
     transition_figure,
 )
 from mislabel.report.labelling import FEW_CLASSES, map_names

@@ -15,17 +15,27 @@ from mislabel.registry import Record, Registry
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkRecord(Record):
-    """A network in the registry. images_only: it cannot take feature vectors."""
+    """A network in the registry.
+
+    images_only: it cannot take feature vectors. smallest_side: of the images that it can take.
+    """
 
     build: Callable[[tuple[int, ...], int], nn.Module]
     images_only: bool = True
+    smallest_side: int = 1
 
 
 NETWORKS = Registry[NetworkRecord](
     "network",
     [
         NetworkRecord(name="mlp", title="MLP", paper="none", build=mlp.build, images_only=False),
-        NetworkRecord(name="cnn", title="Small CNN", paper="none", build=cnn.build),
+        NetworkRecord(
+            name="cnn",
+            title="Small CNN",
+            paper="none",
+            build=cnn.build,
+            smallest_side=cnn.SMALLEST_SIDE,
+        ),
         NetworkRecord(
             name="resnet34",
             title="ResNet-34 (CIFAR stem)",
@@ -39,7 +49,16 @@ NETWORKS = Registry[NetworkRecord](
 
 def build_network(name: str, example_shape: tuple[int, ...], n_classes: int) -> nn.Module:
     """A network with fresh weights, drawn from PyTorch's current random state."""
+    return check_network(name, example_shape).build(example_shape, n_classes)
+
+
+def check_network(name: str, example_shape: tuple[int, ...]) -> NetworkRecord:
+    """The record of a network that can take such examples, or an `InputError`."""
     record = NETWORKS[name]
     if record.images_only and len(example_shape) != 3:
         raise InputError("network", name, "takes images; for feature vectors use 'mlp'")
-    return record.build(example_shape, n_classes)
+    if len(example_shape) == 3 and min(example_shape[:2]) < record.smallest_side:
+        height, width = example_shape[:2]
+        rule = f"takes images of at least {record.smallest_side} x {record.smallest_side}"
+        raise InputError("network", name, f"{rule}, not {height} x {width}")
+    return record

@@ -1,0 +1,101 @@
+"""Draws from a transition matrix, at the matrix's own rate or at any other, exactly.
+
+``T[y, z]`` is the chance that an example of class y is labelled z; rows sum to 1. Class y flips
+with propensity ``q_y = 1 - T[y, y]``, and a flip goes to z with chance ``T[y, z] / q_y``. At
+another rate all propensities are multiplied by one factor (at most 1 each), so that the pattern
+is kept. How many examples flip is fixed, which do is systematic sampling at those propensities.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mislabel.errors import InputError
+from mislabel.noise.base import FloatArray, IntArray, Problem, need_two_classes
+from mislabel.noise.rates import (
+    check_rate,
+    flip_count,
+    flip_smallest,
+    systematic_sample,
+)
+
+
+def check_transition_matrix(values: ArrayLike, n_classes: int, name: str) -> FloatArray:
+    """(C, C) chances, rows sum to 1 within 0.001, or an `InputError` that names `name`."""
+    matrix = np.asarray(values, dtype=np.float64)
+    if matrix.shape != (n_classes, n_classes):
+        rule = f"must be {n_classes} x {n_classes}, one row and column per class"
+        raise InputError(name, f"shape {matrix.shape}", rule)
+    good = np.isfinite(matrix).all(axis=1) & (matrix.min(axis=1) >= 0)
+    good &= np.abs(matrix.sum(axis=1) - 1) <= 1e-3
+    if not good.all():
+        rule = "must be at least 0 and sum to 1"
+        raise InputError(name, f"row {int(np.flatnonzero(~good)[0])}", rule)
+    return np.asarray(matrix / matrix.sum(axis=1, keepdims=True))
+
+
+def draw_transitions(
+    problem: Problem, matrix: FloatArray, *, rate: float | None, per_class: bool
+) -> IntArray:
+    """(N,) labels drawn from a checked transition matrix (C, C).
+
+    rate: share of flipped examples; None for the matrix's own. per_class: the rate holds in each
+    class that the matrix flips at all, not only overall.
+    """
+    need_two_classes(problem)
+    labels = problem.clean_labels.copy()
+    propensity = 1 - np.diag(matrix)
+    flipped = _flips(problem, propensity, rate, per_class)
+    labels[flipped] = _targets(labels[flipped], matrix, problem.rng)
+    return labels
+
+
+def _flips(
+    problem: Problem, propensity: FloatArray, rate: float | None, per_class: bool
+) -> np.typing.NDArray[np.bool_]:
+    clean, rng = problem.clean_labels, problem.rng
+    if rate is None:
+        return systematic_sample(propensity[clean], rng)
+    flipping = propensity > 0
+    n_flipping = int(flipping[clean].sum())
+    if per_class:
+        members = np.flatnonzero(flipping[clean])
+        flipped = np.zeros(len(clean), dtype=bool)
+        if len(members):
+            flipped[members] = flip_smallest(
+                rng.random(len(members)), clean[members], problem.n_classes, check_rate(rate),
+                per_class=True, rng=rng,
+            )  # fmt: skip
+        return flipped
+    check_rate(rate, maximum=n_flipping / len(clean))
+    count = min(flip_count(rate, len(clean)), n_flipping)
+    sizes = np.bincount(clean, minlength=problem.n_classes)
+    chance = np.minimum(propensity * _factor(propensity, sizes, count), 1.0)
+    return systematic_sample(chance[clean], rng, count=count)
+
+
+def _factor(propensity: FloatArray, sizes: IntArray, count: int) -> float:
+    """The factor at which ``sum of sizes * min(1, factor * propensity)`` is `count`.
+
+    The sum is piecewise linear and rising in the factor, with breaks at 1 / propensity.
+    """
+    used = (propensity > 0) & (sizes > 0)
+    if not used.any():
+        return 0.0
+    q, n = propensity[used], sizes[used]
+    breaks = np.concatenate([[0.0], np.sort(1 / q)])
+    expected = np.minimum(breaks[:, None] * q, 1.0) @ n
+    return float(np.interp(count, expected, breaks))
+
+
+def _targets(labels: IntArray, matrix: FloatArray, rng: np.random.Generator) -> IntArray:
+    """A wrong label for each of `labels`, by one search in all rows' cumulative chances."""
+    n_classes = len(matrix)
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0.0)
+    total = wrong.sum(axis=1, keepdims=True)
+    cumulative = np.cumsum(np.divide(wrong, total, out=wrong, where=total > 0), axis=1)
+    last = n_classes - 1 - np.argmax(wrong[:, ::-1] > 0, axis=1)
+    cumulative[np.arange(n_classes) >= last[:, None]] = 1.0
+    rows = (cumulative + np.arange(n_classes)[:, None]).ravel()
+    found = np.searchsorted(rows, labels + rng.random(len(labels)), side="right")
+    return np.asarray(found - labels * n_classes, dtype=np.int64)

@@ -1,0 +1,5 @@
+"""These tests run networks: one thread."""
+
+from thread_limits import one_thread
+
+__all__ = ["one_thread"]
