@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+def blocks(language: str, page: str = "README.md") -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.S)
 
 
 def test_python_examples_run_in_order(
@@ -25,6 +26,20 @@ def test_python_examples_run_in_order(
     assert (tmp_path / "wine.csv.receipt.json").is_file()
     assert (tmp_path / "runs/small/report.html").stat().st_size > 10_000
     assert "| Standard + SNLS (k=20) |" in capsys.readouterr().out
+
+
+def test_python_of_the_noise_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = blocks("python", "docs/noise.md")
+    exec(compile(example, "noise.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    rates = [float(line.split()[1]) for line in lines]
+    assert rates == [57 / 569] * 4  # 10 % of 569 examples is 57 to the nearest
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("studies/*/*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_commands_in_the_readme_parse(

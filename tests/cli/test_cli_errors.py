@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from cli_examples import MAKE, call, run_words, spell
-from tiny_data import N_TRAIN, blobs, snapshot, write_data
 
 from mislabel.cli import main
 from mislabel.errors import InputError
+from tiny_data import N_TRAIN, blobs, files, snapshot, write_data
 
 CLEAN = blobs(N_TRAIN, 0)[1]
 
@@ -64,10 +64,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """The one line of a refusal, without its beginning."""
     folder = Path.cwd()
-    before, names = snapshot(folder), sorted(os.listdir(folder))
+    before, names = snapshot(folder), files(folder)
     called = call(capsys, *words)
     assert called.status == 2 and called.out == ""
-    assert snapshot(folder) == before and sorted(os.listdir(folder)) == names
+    assert snapshot(folder) == before and files(folder) == names
     lines = called.err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("mislabel: error: ")
     return lines[0].removeprefix("mislabel: error: ")

@@ -1,6 +1,7 @@
 """CLIP and other pretrained networks, on tiny models with random weights."""
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,22 @@ def test_grey_images_are_taken_as_grey_colours(clip_folder: Path) -> None:
     grey = images(4, channels=1)
     encoder = Clip(model=str(clip_folder))
     assert np.array_equal(encoder(grey), encoder(np.repeat(grey, 3, axis=3)))
+
+
+@pytest.mark.parametrize("encoder", ["clip", "simclr"])
+def test_images_that_cannot_be_written_are_taken_without_a_warning(
+    clip_folder: Path, encoder: str
+) -> None:
+    spec = f"clip:{clip_folder}" if encoder == "clip" else "simclr:epochs=1"
+    # PyTorch warns once per process, so a process of its own.
+    code = (
+        "import warnings, numpy as np; warnings.simplefilter('error', UserWarning)\n"
+        "from mislabel.features import make_encoder\n"
+        "batch = np.zeros((4, 20, 24, 3), np.uint8); batch.setflags(write=False)  # as memory-mapped data are\n"
+        f"print(len(make_encoder({spec!r})(batch)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.split() == ["4"], result.stderr
 
 
 def test_bfloat16_is_near(clip_folder: Path) -> None:

@@ -132,7 +132,7 @@ def compare(
     with progress_bar() as (say, _):
         inputs = Inputs.load(grid, say)
         drawn = [(spec, inputs.draw(spec)) for spec in grid.noises]
-        save_figure(comparison_figure(inputs.map, drawn), output)
+        save_figure(comparison_figure(inputs.map, drawn), output, dpi=100)
     if json:
         import json as json_module
 

@@ -164,15 +164,9 @@ def load_features(path: Path, argument: str = "features") -> Features:
     """
     if not path.is_file():
         raise InputError(argument, str(path), "no such file")
-    readers = {
-        ".npy": lambda path, _: read_npy(path),
-        ".npz": _read_npz,
-        ".parquet": _read_parquet,
-        ".safetensors": _read_safetensors,
-    }
-    reader = readers.get(path.suffix.lower())
+    reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise InputError(argument, str(path), f"unknown format; use {', '.join(readers)}")
+        raise InputError(argument, str(path), f"unknown format; use {', '.join(_READERS)}")
     try:
         array = reader(path, argument)
     except InputError:
@@ -235,6 +229,14 @@ def _read_parquet(path: Path, argument: str) -> NDArray[Any]:
     if not names:
         raise InputError(argument, str(path), "has no numeric columns")
     return np.stack([table[name].to_numpy() for name in names], axis=1)
+
+
+_READERS: dict[str, Callable[[Path, str], NDArray[Any]]] = {
+    ".npy": lambda path, _: read_npy(path),
+    ".npz": _read_npz,
+    ".parquet": _read_parquet,
+    ".safetensors": _read_safetensors,
+}
 
 
 def _line(error: Exception) -> str:

@@ -137,7 +137,7 @@ def embed_images(
     mixed = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
 
     def encode(start: int, stop: int) -> Features:
-        batch = torch.from_numpy(np.ascontiguousarray(images[start:stop])).to(device)
+        batch = torch.from_numpy(np.array(images[start:stop])).to(device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
             found = network(preprocess(batch.expand(-1, -1, -1, 3)))
         if normalised:
@@ -155,7 +155,8 @@ def load_preprocessing(files: ModelFiles, shape: tuple[int, ...]) -> Any:
 
     transformers = extra("transformers")
     try:
-        processor = transformers.AutoImageProcessor.from_pretrained(str(files.folder))
+        with _quiet(transformers):
+            processor = transformers.AutoImageProcessor.from_pretrained(str(files.folder))
     except (OSError, ValueError, ImportError) as error:
         raise InputError("encoder", files.name, f"image processor: {_line(error)}") from error
     preprocessing = read_preprocessing(processor.to_dict(), files.name)

@@ -238,19 +238,14 @@ class SimclrTraining:
             )
         network = nn.Sequential(backbone, head).to(device)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = torch.optim.Adam(
-            network.parameters(),
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
-        order = torch.Generator().manual_seed(seeds.order)
-        augmentation = torch.Generator(device).manual_seed(seeds.augmentation)
+        rate, decay = recipe.learning_rate, recipe.weight_decay
         return cls(
             network=network,
-            optimizer=optimizer,
-            order=order,
-            augmentation=augmentation,
+            optimizer=torch.optim.Adam(
+                network.parameters(), lr=rate, weight_decay=decay, fused=True
+            ),
+            order=torch.Generator().manual_seed(seeds.order),
+            augmentation=torch.Generator(device).manual_seed(seeds.augmentation),
             losses=[],
         )
 
@@ -281,8 +276,12 @@ class SimclrTraining:
         self.augmentation.set_state(tensors.pop("augmentation"))
         self.network.load_state_dict(_under("network.", tensors))
         whole = self.optimizer.state_dict()
+        parameters = list(self.network.parameters())
         for name, tensor in _under("optimizer.", tensors).items():
             number, _, key = name.partition(".")
+            like = parameters[int(number)]
+            if tensor.shape == like.shape:  # fused Adam needs the parameter's memory layout
+                tensor = torch.empty_like(like).detach().copy_(tensor)
             whole["state"].setdefault(int(number), {})[key] = tensor
         self.optimizer.load_state_dict(whole)
 
@@ -312,7 +311,7 @@ def train_simclr(
     training = SimclrTraining.start(settings, images.shape[1:], seeds, device)
     if kept is not None:
         training.load(kept)
-    resident = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    resident = torch.from_numpy(np.array(images)).to(device)
     epochs, saved = settings.recipe.epochs, time.monotonic()
     while training.epoch < epochs:
         training.losses.append(_train_epoch(training, resident, normalisation, settings))
@@ -334,8 +333,8 @@ def _train_epoch(
     """One pass over the images (N, h, w, c) in batches of nearly equal size; the mean loss."""
     recipe, device = settings.recipe, images.device
     mean, deviation = (
-        torch.from_numpy(a).to(device)[:, None, None]
-        for a in (normalisation.mean, normalisation.deviation)
+        torch.from_numpy(values).to(device)[:, None, None]
+        for values in (normalisation.mean, normalisation.deviation)
     )
     shuffled = torch.randperm(len(images), generator=training.order).to(device)
     batches = shuffled.tensor_split(max(1, round(len(images) / recipe.batch_size)))
