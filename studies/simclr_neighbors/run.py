@@ -5,7 +5,7 @@ out), in the features of `pixels` and of `simclr`, on a subset of CIFAR-10. One 
 
     MISLABEL_DATA=/path/to/data python studies/simclr_neighbors/run.py
 
-Needs cifar10/ in the folder named by MISLABEL_DATA. One thread, about six minutes. Writes
+Needs cifar10/ in the folder named by MISLABEL_DATA. One thread, about eight minutes. Writes
 result.json, result.csv and README.md beside this file.
 """
 

@@ -130,11 +130,11 @@ def test_images_that_cannot_be_written_are_taken_without_a_warning(
     clip_folder: Path, encoder: str
 ) -> None:
     spec = f"clip:{clip_folder}" if encoder == "clip" else "simclr:epochs=1"
-    # PyTorch warns once per process, so a process of its own.
+    # As memory-mapped data are. PyTorch warns once per process, so a process of its own.
     code = (
         "import warnings, numpy as np; warnings.simplefilter('error', UserWarning)\n"
         "from mislabel.features import make_encoder\n"
-        "batch = np.zeros((4, 20, 24, 3), np.uint8); batch.setflags(write=False)  # as memory-mapped data are\n"
+        "batch = np.zeros((4, 20, 24, 3), np.uint8); batch.setflags(write=False)\n"
         f"print(len(make_encoder({spec!r})(batch)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
