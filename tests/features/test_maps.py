@@ -53,7 +53,7 @@ def test_a_map_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append((perplexity, seed))
         return points[:, :2] * seed
 
-    monkeypatch.setattr(maps, "_embed", embed)
+    monkeypatch.setattr(maps, "embed_tsne", embed)
     np.testing.assert_array_equal(tsne_map(points, perplexity=5, seed=1), points[:, :2])
     np.testing.assert_array_equal(tsne_map(points, perplexity=5.0, seed=1), points[:, :2])
     assert seen == [(5.0, 1)]
@@ -66,7 +66,7 @@ def test_a_map_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_perplexity_is_reduced_for_few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(maps, "_embed", lambda p, perplexity, seed: seen.append(perplexity) or p)
+    monkeypatch.setattr(maps, "embed_tsne", lambda p, perplexity, seed: seen.append(perplexity) or p)
     for n in (10, 31, 91, 92):
         tsne_map(np.random.default_rng(n).normal(size=(n, 2)))
     assert seen == [3.0, 10.0, 30.0, 30.0]

@@ -37,10 +37,11 @@ def tsne_map(
         "seed": check_seed(seed),
         "versions": library_versions("openTSNE", "numpy"),
     }
-    return cached_array("map-tsne", key, lambda: _embed(points, perplexity, seed))
+    return cached_array("map-tsne", key, lambda: embed_tsne(points, perplexity, seed))
 
 
-def _embed(points: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float32]:
+def embed_tsne(points: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float32]:
+    """(N, 2) t-SNE map of features (N, d), computed anew; `tsne_map` checks and caches."""
     from openTSNE import TSNEEmbedding, affinity
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
