@@ -66,7 +66,8 @@ def test_a_map_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_perplexity_is_reduced_for_few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(maps, "embed_tsne", lambda p, perplexity, seed: seen.append(perplexity) or p)
+    keep = lambda p, perplexity, seed: seen.append(perplexity) or p  # noqa: E731
+    monkeypatch.setattr(maps, "embed_tsne", keep)
     for n in (10, 31, 91, 92):
         tsne_map(np.random.default_rng(n).normal(size=(n, 2)))
     assert seen == [3.0, 10.0, 30.0, 30.0]

@@ -51,9 +51,7 @@ def test_description_without_positions_or_of_an_absent_class_has_none() -> None:
         ("worse_label", 1.10),
     ],
 )
-def test_human_clustering_is_as_published(
-    data_folder: Path, column: str, published: float
-) -> None:
+def test_human_clustering_is_as_published(data_folder: Path, column: str, published: float) -> None:
     """The figures of the first study, which gives two decimals."""
     positions = load_map(data_folder / "cifar10" / "clip_tsne_train.parquet")
     labels = load_labels(data_folder / "cifar-n" / "CIFAR-10_human.pt", column=column)
