@@ -10,6 +10,7 @@ import pytest
 from cli_examples import call, run_words
 
 from mislabel.benchmark import TABLE_STYLES, format_table, load_results
+from mislabel.cli import main
 from mislabel.cli.options import parse_seeds
 from mislabel.errors import InputError
 from tiny_data import snapshot, write_data
@@ -30,10 +31,13 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
 
 
-@pytest.fixture
-def run(here: None, capsys: pytest.CaptureFixture[str]) -> Path:
-    """The folder of a run with eight trainings, which are trained once for all tests."""
-    assert call(capsys, *run_words(**GRID)).status == 0
+@pytest.fixture(scope="module")
+def run(folder: Path, one_thread: None) -> Path:
+    """The folder of a run with eight trainings, made once for all tests."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.chdir(folder)
+        main(run_words(**GRID))
+    assert ended.value.code == 0
     return Path("run")
 
 
@@ -49,7 +53,9 @@ def test_run_prints_the_table_and_the_page(capsys: pytest.CaptureFixture[str]) -
         assert [cell.strip() for cell in line.split("│")] in [
             [cell.strip() for cell in shown.split("│")] for shown in table.splitlines()
         ]
-    assert called.err.splitlines() == [f"training {n}/8" for n in range(9)]
+    counts = [int(line.removeprefix("training ")[:-2]) for line in called.err.splitlines()]
+    assert counts == sorted(set(counts)) and counts[-1] == 8
+    assert called.err.splitlines() == [f"training {count}/8" for count in counts]
 
 
 def test_a_second_run_trains_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

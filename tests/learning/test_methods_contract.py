@@ -54,6 +54,16 @@ def test_the_seed_decides_everything(record: MethodRecord, problem: Any) -> None
 
 
 @every_method
+@every_problem
+def test_an_example_is_predicted_alone_as_among_others(record: MethodRecord, problem: Any) -> None:
+    (x, y), options = problem
+    method = make(record, **options).fit(x, y)
+    alone = np.concatenate([method.predict_proba(x[i : i + 1]) for i in range(4)])
+    # Sums in another order: a few hundred float32 roundings of values around 1.
+    np.testing.assert_allclose(alone, method.predict_proba(x)[:4], atol=300 * 2**-24)
+
+
+@every_method
 def test_fitting_again_starts_afresh(record: MethodRecord) -> None:
     x, y = blobs(40, 2)
     once, twice = make(record).fit(x, y), make(record).fit(x, y)

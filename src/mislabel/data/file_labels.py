@@ -19,5 +19,3 @@ def check_file_labels(
     except InputError as error:
         rule = f"{error.argument}={error.value} {error.rule}"
         raise InputError("data", str(path), rule) from None
-    except ValueError as error:  # a ragged list
-        raise InputError("data", str(path), f"{column} must be one-dimensional") from error

@@ -54,7 +54,7 @@ def as_array(values: ArrayLike, name: str) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except ValueError as error:
-        raise InputError(name, error, "rows must have equal lengths") from None
+        raise InputError(name, "ragged rows", "must have equal lengths") from error
 
 
 def _integral(array: NDArray[Any], name: str) -> NDArray[Any]:
