@@ -1,5 +1,6 @@
 """A run that is killed: its workers end too, and it goes on where it was."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -92,8 +93,8 @@ def wait_for_a_cell(process: subprocess.Popen[str], out: Path) -> None:
 
 def end(process: subprocess.Popen[str]) -> None:
     """Leave nothing running, whatever happened."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # workers that outlive it too: they hold its pipes
     process.communicate()
 
 
