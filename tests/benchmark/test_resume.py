@@ -14,6 +14,7 @@ from benchmark_examples import cells, numbers, tiny_grid
 
 from mislabel.benchmark import load_results, run_benchmark
 from mislabel.benchmark import run as run_module
+from mislabel.data import load_data
 from mislabel.errors import InputError
 from mislabel.files import hash_json
 from tiny_data import snapshot, write_data
@@ -270,3 +271,22 @@ def test_features_of_methods_are_part_of_their_cells(
     plain = numbers(load_results(finished[1]))
     for key, value in numbers(found).items():
         assert (value == plain[key]) is (key[1] == "standard")
+
+
+def test_a_label_file_that_changes_between_starts_is_refused(tmp_path: Path) -> None:
+    """The cells of the first file would stand for the second one's labels."""
+    write_data(tmp_path)
+    file, out = tmp_path / "labels.npy", tmp_path / "run"
+    labels = load_data(f"npz:{tmp_path / 'tiny.npz'}").y_train.copy()
+    np.save(file, labels)
+    grid = tiny_grid(tmp_path, noises=[f"file:{file}"], methods=["standard"], seeds=[1], epochs=1)
+    first = run_benchmark(grid, out, workers=1)
+    assert numbers(run_benchmark(grid, out, workers=1)) == numbers(first)
+    before = snapshot(out)
+    labels[0] = (labels[0] + 1) % (labels.max() + 1)
+    np.save(file, labels)
+    with pytest.raises(InputError) as caught:
+        run_benchmark(grid, out, workers=1)
+    rule = "its labels are not those that the run folder has from it; use another folder"
+    assert (caught.value.argument, caught.value.rule) == ("noise", rule)
+    assert snapshot(out) == before

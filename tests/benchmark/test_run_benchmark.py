@@ -150,7 +150,7 @@ def test_metadata_says_what_was_run(results: BenchmarkResults, place: Path) -> N
         "example_shape": [4],
         "class_names": ["0", "1", "2"],
     }
-    assert found["command"] == tiny_grid(place).command()
+    assert found["command"] == f"{tiny_grid(place).command()} --out RUN"
     assert {"python", "mislabel", "torch", "numpy"} <= found["versions"].keys()
     assert results.class_names == ("0", "1", "2")
 

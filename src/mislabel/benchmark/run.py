@@ -19,6 +19,7 @@ from mislabel.benchmark.inputs import Inputs, Say
 from mislabel.benchmark.results import BenchmarkResults, CellResult
 from mislabel.benchmark.store import CellKey, RunFolder, missing_cells
 from mislabel.data import Dataset
+from mislabel.errors import InputError
 from mislabel.files import hash_array
 from mislabel.labels import NoisyLabels
 from mislabel.learning import METHODS, Evaluation, make_recipe
@@ -50,7 +51,7 @@ def run_benchmark(
     inputs = Inputs.load(grid, say)
     folder.check_identity(inputs.identity())
     stored = {spec: folder.labels(spec) for spec in grid.noises}
-    labels = {spec: found or inputs.draw(spec) for spec, found in stored.items()}
+    labels = {spec: _labels(inputs, spec, found) for spec, found in stored.items()}
     keys = cell_keys(inputs, labels)
     folder.start(_metadata(inputs, keys), inputs.map)
     for spec, found in stored.items():
@@ -58,6 +59,17 @@ def run_benchmark(
             folder.save_labels(spec, labels[spec])
     _train_missing(inputs, labels, keys, folder, workers, progress)
     return folder.results()
+
+
+def _labels(inputs: Inputs, spec: str, stored: NoisyLabels | None) -> NoisyLabels:
+    """The stored labels of a noise, or new ones; a file that has changed since is an error."""
+    if stored is not None and not inputs.grid.noise(spec).reads_file:
+        return stored
+    drawn = inputs.draw(spec)
+    if stored is not None and drawn != stored:
+        rule = "its labels are not those that the run folder has from it; use another folder"
+        raise InputError("noise", spec, rule)
+    return drawn
 
 
 def load_results(path: str | Path, argument: str = "run") -> BenchmarkResults:
@@ -211,6 +223,6 @@ def _metadata(inputs: Inputs, keys: Sequence[CellKey]) -> dict[str, Any]:
             "example_shape": list(dataset.x_train.shape[1:]),
             "class_names": list(dataset.class_names),
         },
-        "command": grid.command(),
+        "command": f"{grid.command()} --out RUN",
         "versions": library_versions("numpy", "torch", "scikit-learn", "openTSNE", "faiss-cpu"),
     }

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from mislabel.benchmark.results import BenchmarkResults, CellResult, MethodRow, NoiseColumn
 from mislabel.errors import InputError
-from mislabel.files import atomic_path, hash_json, read_json, write_json
+from mislabel.files import atomic_path, hash_array, hash_json, read_json, write_json
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
 from mislabel.learning import METHODS
@@ -162,27 +162,33 @@ class RunFolder:
         """Everything that is finished, in the order of the grid."""
         metadata = self.metadata()
         grid = metadata["grid"]
+        columns = [self._column(spec) for spec in grid["noises"]]
+        hashes = {column.spec: hash_array(column.labels.labels) for column in columns}
         cells = {
             (cell.noise, cell.method, cell.seed): cell
-            for cell in self._cells(metadata["trainings"])
+            for cell in self._cells(metadata["trainings"], hashes)
         }
         wanted = [(n, m, s) for n in grid["noises"] for m in grid["methods"] for s in grid["seeds"]]
         return BenchmarkResults(
             metadata=metadata,
             class_names=tuple(metadata["data"]["class_names"]),
-            noises=[self._column(spec) for spec in grid["noises"]],
+            noises=columns,
             methods=[_row(spec) for spec in grid["methods"]],
             seeds=list(grid["seeds"]),
             cells=[cells[place] for place in wanted if place in cells],
             map=self._map(),
         )
 
-    def _cells(self, trainings: Mapping[str, Any]) -> Iterator[CellResult]:
-        """Finished cells; those of an earlier recipe for the same place are passed over."""
+    def _cells(
+        self, trainings: Mapping[str, Any], hashes: Mapping[str, str]
+    ) -> Iterator[CellResult]:
+        """Finished cells; those of an earlier recipe or of other labels are passed over."""
         for folder in sorted((self.path / "cells").glob("[!.]*")):
             content = read_json(folder / "result.json", self.argument)
             config = read_json(folder / "config.json", self.argument)
-            if config["configuration"]["training"] == trainings[config["method"]]:
+            made_with = config["configuration"]
+            same_labels = made_with["labels_sha256"] == hashes.get(config["noise"])
+            if same_labels and made_with["training"] == trainings[config["method"]]:
                 yield CellResult(**content)
 
     def _column(self, spec: str) -> NoiseColumn:

@@ -54,6 +54,8 @@ class NoiseModel(ABC):
     """Base class of noise models; see the module for how to write one."""
 
     name: ClassVar[str]
+    reads_file: ClassVar[bool] = False
+    "Whether the labels come from a file, which may change, rather than from a draw."
 
     def corrupt(
         self,

@@ -44,6 +44,7 @@ class Human(NoiseModel):
     """
 
     name: ClassVar[str] = "human"
+    reads_file: ClassVar[bool] = True
     which: str
     file: Path | None = None
 
@@ -72,6 +73,7 @@ class FromFile(NoiseModel):
     """
 
     name: ClassVar[str] = "file"
+    reads_file: ClassVar[bool] = True
     path: Path
     column: str | None = None
 
