@@ -92,7 +92,8 @@ def _page(content: dict[str, Any]) -> str:
     lines = [
         "# The map against scikit-learn's t-SNE",
         "",
-        f"`python benchmarks/map.py` on {content['cores']} cores: {content['points']}, "
+        f"`python benchmarks/map.py --size {content['shape'][0]}` on {content['cores']} cores: "
+        f"{content['points']}, "
         f"{content['shape'][0]} x {content['shape'][1]}, perplexity {PERPLEXITY:.0f}.",
         "",
         f"| | seconds | share of the {K} nearest kept | scale (deviation) |",
