@@ -39,7 +39,8 @@ def all_inputs() -> dict[str, np.ndarray]:
 
 
 def needed_inputs(record: NoiseRecord) -> dict[str, np.ndarray]:
-    return {name: value for name, value in all_inputs().items() if name in record.needs}
+    used = example(record).used_inputs()
+    return {name: value for name, value in all_inputs().items() if name in used}
 
 
 def write_label_files(folder: Path) -> None:

@@ -206,9 +206,7 @@ def _read_safetensors(path: Path, argument: str) -> NDArray[Any]:
 
     try:
         arrays: dict[str, NDArray[Any]] = extra("safetensors.numpy").load_file(path)
-    except (InputError, OSError):
-        raise
-    except Exception as error:  # its own, which are no ValueError
+    except extra("safetensors").SafetensorError as error:  # no ValueError
         raise ValueError(_line(error)) from error
     name = next(iter(arrays)) if len(arrays) == 1 else "features"
     if name not in arrays:

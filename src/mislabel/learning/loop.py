@@ -22,7 +22,7 @@ from mislabel.learning.resident import ResidentExamples
 from mislabel.seeds import TrainingSeeds
 
 EVALUATION_BATCH = 250
-"Small enough that activations stay in reused memory: 1,000 took nearly twice as long on a CPU."
+"Small enough that activations stay in memory that the allocator reuses."
 
 
 @dataclass(frozen=True, kw_only=True)

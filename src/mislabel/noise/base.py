@@ -10,7 +10,6 @@ contract tests then know it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -152,13 +151,11 @@ class NoiseRecord(Record):
     """A noise model in the registry.
 
     positional: the parameter that stands after the colon in a spec ("0.35" in ``cluster:0.35``).
-    needs: what it needs besides labels: "positions", "probabilities", "features".
     example: a spec that works. advice: one line on what the noise is like.
     """
 
     model: type[NoiseModel]
     positional: str | None
-    needs: Sequence[str] = ()
     example: str
     advice: str
 

@@ -157,7 +157,6 @@ RECORD = NoiseRecord(
     paper="Lim, Larson & Leach 2025 (CBN)",
     model=Cluster,
     positional="rate",
-    needs=("positions",),
     example="cluster:0.35",
     advice="patches of alike examples share one wrong label; networks learn it as if it were right",
 )

@@ -67,7 +67,6 @@ RECORD = NoiseRecord(
     paper="Zhang et al. 2021 (PLC)",
     model=Hybrid,
     positional="stages",
-    needs=("probabilities",),
     example="hybrid:pmd:0.2+symmetric:0.2",
     advice="one kind of noise on top of another, as data that passed through several hands",
 )

@@ -113,7 +113,6 @@ RECORD = NoiseRecord(
     paper="Xia et al. 2020",
     model=InstanceDependent,
     positional="rate",
-    needs=("features",),
     example="instance:0.2",
     advice="alike examples go to alike wrong classes; which of them flip is nearly random",
 )

@@ -191,7 +191,6 @@ RECORD = NoiseRecord(
     paper="Zhang et al. 2021 (PLC)",
     model=PMD,
     positional="rate",
-    needs=("probabilities",),
     example="pmd:0.35",
     advice="ambiguous examples flip to their second likeliest class; spread, not clustered",
 )
