@@ -14,7 +14,9 @@ Ours beyond: ``rate`` in place of ``factor``. The expected number of flips is pi
 1/factor, so the factor that meets the rate is solved for in closed form; then exactly that many
 examples are drawn by systematic sampling, which keeps each example's flip probability. Pitfall:
 examples whose two likeliest classes are both wrong always flip, so a poor classifier cannot make
-a low rate; the error states the range that can be reached.
+a low rate; the error states the range that can be reached. How clustered the flips are depends on
+the probabilities: those of a network that has nearly fitted its training data (the published files)
+give none, cross-fitted ones on a map crowd them at the borders of classes.
 """
 
 from collections.abc import Callable
@@ -192,5 +194,5 @@ RECORD = NoiseRecord(
     model=PMD,
     positional="rate",
     example="pmd:0.35",
-    advice="ambiguous examples flip to their second likeliest class; spread, not clustered",
+    advice="ambiguous examples flip to their second likeliest class, at the borders of classes",
 )
