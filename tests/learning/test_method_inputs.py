@@ -9,11 +9,30 @@ from learning_examples import RECORDS, blobs, make, pictures
 from sklearn.exceptions import NotFittedError
 
 from mislabel.errors import InputError
-from mislabel.learning import GCE, SNLS, Evaluation, MethodRecord, Recipe, Standard, make_method
+from mislabel.learning import (
+    GCE,
+    METHODS,
+    NETWORKS,
+    RECIPES,
+    SNLS,
+    Evaluation,
+    MethodRecord,
+    Recipe,
+    Standard,
+    make_method,
+)
+from mislabel.registry import Registry
 from mislabel.seeds import TrainingSeeds
 
 every_method = pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
 X, Y = blobs(12, 2)
+
+
+def names(registry: Registry[Any]) -> str:
+    """The known names as errors list them."""
+    return ", ".join(sorted(record.name for record in registry))
+
+
 IMAGES, IMAGE_LABELS = pictures(12, 2, 8, 1)
 
 
@@ -25,11 +44,12 @@ IMAGES, IMAGE_LABELS = pictures(12, 2, 8, 1)
         ({"epochs": 1.5}, "epochs=1.5: must be a whole number, at least 1"),
         (
             {"recipe": "fats"},
-            "recipe='fats': unknown; did you mean 'fast'? Known: auto, fast, lim2025, mlp",
+            "recipe='fats': unknown; did you mean 'fast'? Known: "
+            + ", ".join(sorted(["auto", *RECIPES])),
         ),
         (
             {"network": "resnet"},
-            "network='resnet': unknown name; did you mean 'resnet34'? Known: cnn, mlp, resnet34",
+            "network='resnet': unknown name; did you mean 'resnet34'? Known: " + names(NETWORKS),
         ),
         ({"network": "cnn"}, "network='cnn': takes images; for feature vectors use 'mlp'"),
         ({"device": "gpu"}, "device='gpu': must be auto, cpu or cuda"),
@@ -194,8 +214,9 @@ def test_recipes(changes: Any, message: str) -> None:
 
 def test_unknown_method_and_parameters() -> None:
     for spec, message in {
-        "gec": "method='gec': unknown name; did you mean 'gce'? Known: gce, snls, standard",
-        "gce:p=0.7": "method='gce:p=0.7': unknown parameter 'p'; Known: epochs, network, q, recipe",
+        "gec": "method='gec': unknown name; did you mean 'gce'? Known: " + names(METHODS),
+        "gce:p=0.7": "method='gce:p=0.7': unknown parameter 'p'; "
+        "Known: epochs, network, q, recipe, selection",
         "gce:q=x": "q='x': must be a number",
         "snls:k=1.5": "k='1.5': must be a whole number",
         "standard:3": "method='standard:3': '3' must be KEY=VALUE",

@@ -172,7 +172,8 @@ def test_specs_make_methods() -> None:
     with pytest.raises(ValueError) as caught:
         make_method("gce:seed=3")
     assert str(caught.value) == (
-        "method='gce:seed=3': unknown parameter 'seed'; Known: epochs, network, q, recipe"
+        "method='gce:seed=3': unknown parameter 'seed'; "
+        "Known: epochs, network, q, recipe, selection"
     )
 
 

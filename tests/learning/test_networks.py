@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from mislabel.errors import InputError
-from mislabel.learning.loop import initialisation_seed
 from mislabel.learning.networks import NETWORKS, build_network, check_network
+from mislabel.learning.problem import random_state
 
 
 def size(network: nn.Module) -> int:
@@ -54,7 +54,7 @@ def test_what_they_refuse() -> None:
         ("resnet34", (5,), "network='resnet34': takes images; for feature vectors use 'mlp'"),
         ("cnn", (32, 7, 3), "network='cnn': takes images of at least 8 x 8, not 32 x 7"),
         ("mpl", (5,), "network='mpl': unknown name; did you mean 'mlp'? "
-                      "Known: cnn, mlp, resnet34"),
+                      f"Known: {', '.join(sorted(r.name for r in NETWORKS))}"),
     ):  # fmt: skip
         for refuse in (lambda n, s: check_network(n, s), lambda n, s: build_network(n, s, 2)):
             with pytest.raises(InputError) as caught:
@@ -65,7 +65,7 @@ def test_what_they_refuse() -> None:
 @pytest.mark.parametrize("name", NETWORKS.names)
 def test_the_seed_of_initialisation_decides_the_weights(name: str) -> None:
     def build(seed: int) -> list[torch.Tensor]:
-        with initialisation_seed(seed):
+        with random_state(seed):
             return list(build_network(name, (16, 16, 1), 2).parameters())
 
     first, again, other = build(1), build(1), build(2)

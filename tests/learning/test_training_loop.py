@@ -21,8 +21,10 @@ from mislabel.learning import (
     networks,
     soft_neighbor_targets,
 )
-from mislabel.learning.loop import Training, TrainingProblem, predict_logits, train
+from mislabel.learning.learner import SingleNetwork
+from mislabel.learning.loop import Training, train
 from mislabel.learning.objective import CrossEntropy
+from mislabel.learning.problem import HeldOut, TrainingProblem, predict_logits
 from mislabel.learning.resident import ResidentExamples
 from mislabel.seeds import TrainingSeeds
 
@@ -51,7 +53,7 @@ def listen(seeds: TrainingSeeds, *, n: int = 12) -> tuple[Recorder, list[Tensor]
         examples=resident(images, augment=True), labels=torch.from_numpy(labels)
     )
     recorder, network = Recorder(problem.labels), Listener(64, 2)
-    train(network, problem, recorder, recipe(epochs=2, learning_rate=1e-6), seeds)
+    train(SingleNetwork(network, problem, recorder, recipe(epochs=2, learning_rate=1e-6), seeds))
     return recorder, network.seen
 
 
@@ -71,7 +73,7 @@ def test_each_example_comes_once_an_epoch(n: int, batch_size: int, sizes: list[i
     x, y = blobs(n, 2)
     problem = TrainingProblem(examples=resident(x), labels=torch.from_numpy(y))
     recorder = Recorder(problem.labels)
-    train(nn.Linear(5, 2), problem, recorder, recipe(batch_size=batch_size), SEEDS)
+    train(SingleNetwork(nn.Linear(5, 2), problem, recorder, recipe(batch_size=batch_size), SEEDS))
     assert len(recorder.epochs) == 3
     orders = [[i for batch in batches for i in batch] for batches in recorder.epochs]
     for batches, order in zip(recorder.epochs, orders, strict=True):
@@ -121,13 +123,13 @@ def fixed_training(**given: Any) -> Training:
     onehot = np.eye(3, dtype=np.float32)[PREDICTED]
     problem = TrainingProblem(examples=resident(onehot), labels=LABELS, **given)
     still = recipe(epochs=2, learning_rate=1e-30, weight_decay=0.0)
-    return train(network, problem, CrossEntropy(LABELS), still, SEEDS)
+    return train(SingleNetwork(network, problem, CrossEntropy(LABELS), still, SEEDS))
 
 
 def test_curves_by_hand() -> None:
     test = resident(np.eye(3, dtype=np.float32)[[0, 1, 2, 2]])
     training = fixed_training(
-        clean_labels=CLEAN, test_examples=test, test_labels=torch.tensor([0, 1, 2, 0])
+        clean_labels=CLEAN, test=HeldOut(examples=test, labels=torch.tensor([0, 1, 2, 0]))
     )
     curves = {name: [pytest.approx(v, abs=1e-7)] * 2 for name, v in {
         "train_loss": log(e + 2) - 0.5,  # log(e + 2) - 1 where right, log(e + 2) where not: half
@@ -158,9 +160,8 @@ def test_curves_come_from_the_predictions_of_training() -> None:
     )
     recorder, watched = Recorder(problem.labels), []
     network = networks.build_network("mlp", (5,), 3)
-    training = train(
-        network, problem, recorder, recipe(epochs=6), SEEDS, watch=lambda *a: watched.append(a)
-    )
+    learner = SingleNetwork(network, problem, recorder, recipe(epochs=6), SEEDS)
+    training = train(learner, watch=lambda *a: watched.append(a))
     flipped = y != clean
     for epoch, predicted in enumerate(recorder.predicted):
         found = {name: curve[epoch] for name, curve in training.curves.items()}
@@ -186,7 +187,7 @@ def test_the_loss_is_the_mean_over_examples() -> None:
         logits = network(torch.from_numpy(x))
     expected = nn.functional.cross_entropy(logits, problem.labels).item()
     still = recipe(epochs=1, batch_size=4, learning_rate=1e-30, weight_decay=0.0)
-    training = train(network, problem, CrossEntropy(problem.labels), still, SEEDS)
+    training = train(SingleNetwork(network, problem, CrossEntropy(problem.labels), still, SEEDS))
     assert training.curves["train_loss"] == [pytest.approx(expected, rel=1e-6)]
 
 

@@ -1,12 +1,16 @@
 """The contract for learning methods: scikit-learn estimators that share one training loop.
 
 To add one: copy ``gce.py``, write the class and its ``RECORD``, and add the record to the list in
-``mislabel/learning/__init__.py``. A method overrides `NoisyLabelClassifier._objective`, which
-returns the loss for a problem; the rest is here.
+``mislabel/learning/__init__.py``. A method that changes the loss of one network overrides
+`NoisyLabelClassifier._objective`; one with several networks, or that changes what a batch is,
+overrides `NoisyLabelClassifier._learner`; the rest is here.
 """
 
-from abc import abstractmethod
-from dataclasses import asdict, dataclass
+import copy
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,23 +19,33 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
+from torch import Tensor, nn
 
-from mislabel.errors import InputError
-from mislabel.learning.loop import (
-    EpochWatcher,
+from mislabel.errors import InputError, did_you_mean
+from mislabel.files import hash_array
+from mislabel.learning.checkpoint import Checkpoint, tensor_bytes
+from mislabel.learning.learner import Learner, SingleNetwork
+from mislabel.learning.loop import EpochWatcher, predictions_of, train
+from mislabel.learning.networks import build_network, check_output
+from mislabel.learning.objective import Objective
+from mislabel.learning.problem import (
+    HeldOut,
     TrainingProblem,
     choose_device,
-    initialisation_seed,
     predict_logits,
-    train,
+    random_state,
 )
-from mislabel.learning.networks import build_network
-from mislabel.learning.objective import Objective
 from mislabel.learning.recipes import Recipe, make_recipe
 from mislabel.learning.resident import Normalisation, ResidentExamples
 from mislabel.registry import Record
-from mislabel.seeds import TrainingSeeds, check_seed
+from mislabel.seeds import TrainingSeeds, check_seed, child_seed, generator
 from mislabel.versions import library_versions
+
+SELECTIONS = ("last", "noisy-validation")
+VALIDATION_SHARE = 0.1
+Network = str | nn.Module | Callable[[tuple[int, ...], int], nn.Module]
+"""A name in `NETWORKS`; a function of example shape and number of classes; or a module, which is
+copied and whose layers are drawn anew (`reset_parameters`) from the seed of initialisation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,52 +53,91 @@ class Evaluation:
     """What the curves are measured against; training never sees it.
 
     x_test, y_test: test examples and clean labels. clean_labels: (N,) of the training examples.
+    test_features: (M, d) for methods that predict from features beside the examples.
     """
 
     x_test: NDArray[Any] | None = None
     y_test: NDArray[Any] | None = None
     clean_labels: NDArray[Any] | None = None
+    test_features: NDArray[Any] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a method gets to make its learner of.
+
+    features: (N, d) as given to `fit`, or the examples flattened. build: a network by the
+    estimator's settings with fresh weights, from the seed of initialisation and the given name.
+    """
+
+    problem: TrainingProblem
+    n_classes: int
+    features: NDArray[Any]
+    recipe: Recipe
+    seeds: TrainingSeeds
+    build: Callable[[str], nn.Module]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
 class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     """Base class of methods; see the module.
 
-    recipe: a preset's name ("auto", "mlp", "fast", "lim2025") or a `Recipe`. network, epochs:
-    replace the recipe's. seed: spawns the seeds of initialisation, order and augmentation.
-    device: "auto", "cpu" or "cuda". augment: whether the recipe's "auto" augmentation crops and
-    flips ("crop-flip") or not ("none").
+    recipe: a preset's name ("auto", "mlp", "fast", "lim2025") or a `Recipe`. network: replaces
+    the recipe's, by name, or a module or function of your own (see `Network`). epochs: replaces
+    the recipe's. seed: spawns the seeds of initialisation, order and augmentation. device:
+    "auto", "cpu" or "cuda". augment: whether the recipe's "auto" augmentation crops and flips
+    ("crop-flip") or not ("none"). selection: "last" keeps the last epoch; "noisy-validation"
+    holds out a tenth of the examples and keeps the epoch that predicts their noisy labels best.
 
-    After `fit`: `classes_` (C,), `network_`, `curves_` (per epoch), `recipe_`, `seeds_`,
-    `n_features_in_`.
+    After `fit`: `classes_` (C,), `network_`, `curves_` (per epoch), `noise_scores_` (N,) how
+    likely each given label is wrong, `corrected_labels_` (N,) or None, `selected_epoch_`,
+    `recipe_`, `seeds_`, `provenance_`, `n_features_in_`.
     """
 
     name: ClassVar[str]
-    example_shape_: tuple[int, ...]
+    predicts_from_features: ClassVar[bool] = False
+    "Whether `predict` takes features beside the examples."
 
-    def __init__(
-        self,
-        *,
-        recipe: str | Recipe = "auto",
-        network: str | None = None,
-        epochs: int | None = None,
-        augment: str = "none",
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.recipe = recipe
-        self.network = network
-        self.epochs = epochs
-        self.augment = augment
-        self.seed = seed
-        self.device = device
+    recipe: str | Recipe = "auto"
+    network: Network | None = None
+    epochs: int | None = None
+    augment: str = "none"
+    selection: str = "last"
+    seed: int = 0
+    device: str = "auto"
 
     def check_parameters(self) -> None:
         """Raise `InputError` for a parameter of this method that breaks its rule."""
         check_seed(self.seed)
+        if self.selection not in SELECTIONS:
+            hint = did_you_mean(str(self.selection), SELECTIONS)
+            raise InputError("selection", self.selection, f"unknown choice; {hint}")
 
-    @abstractmethod
+    def resolve_recipe(self, example_shape: tuple[int, ...]) -> Recipe:
+        """The recipe for examples of that shape; methods with presets of their own override it."""
+        named = self.network if isinstance(self.network, str) else None
+        recipe = make_recipe(
+            self.recipe, example_shape=example_shape, network=named, epochs=self.epochs
+        )
+        if self.network is None or named is not None:
+            return recipe
+        own = self.network
+        title = type(own).__name__ if isinstance(own, nn.Module) else _name_of(own)
+        return replace(recipe, network=f"own:{title}")
+
     def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> Objective:
         """The loss for a problem. features: (N, d) as given to `fit`, or the examples flattened."""
+        raise NotImplementedError
+
+    def _learner(self, task: Task) -> Learner:
+        """What trains; by default one network with this method's objective."""
+        objective = self._objective(task.problem, task.n_classes, task.features)
+        network = task.build("network")
+        return SingleNetwork(network, task.problem, objective, task.recipe, task.seeds)
+
+    def _predictor(self, build: Callable[[str], nn.Module], n_features: int) -> nn.Module:
+        """A network like the one that predicts; for loading weights. n_features: 0 or d."""
+        return build("network")
 
     def fit(
         self,
@@ -95,93 +148,240 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         features: ArrayLike | None = None,
         evaluation: Evaluation | None = None,
         watch: EpochWatcher | None = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_seconds: float = 30.0,
     ) -> Self:
         """Train on examples `X` with noisy labels `y`.
 
         X: uint8 images (N, h, w, c) or float features (N, d). y: (N,) labels of any kind.
         classes: all classes, where some may not occur in `y`. features: (N, d) in which
-        neighbours are looked for, by methods that do. evaluation: for the curves. watch: called
-        after each epoch.
+        neighbours are looked for, by methods that do, and which some predict from.
+        evaluation: for the curves. watch: called after each epoch.
+        checkpoint: a file to save to every `checkpoint_seconds` and to go on from; a resumed
+        training equals an uninterrupted one, on a CPU with as many threads bit for bit.
         """
         examples = self._check_examples(X, reset=True)
         encoded = self._encode(y, classes, len(examples))
         self.check_parameters()
         device = choose_device(self.device)
-        self.recipe_ = make_recipe(
-            self.recipe,
-            example_shape=examples.shape[1:],
-            network=self.network,
-            epochs=self.epochs,
-        )
+        self.recipe_ = self.resolve_recipe(examples.shape[1:])
         self.seeds_ = TrainingSeeds.spawn(self.seed)
         self.normalisation_ = Normalisation.of(examples)
-        problem = self._problem(examples, encoded, evaluation, device)
-        objective = self._objective(problem, len(self.classes_), _points(examples, features))
-        with initialisation_seed(self.seeds_.initialisation):
-            network = build_network(self.recipe_.network, examples.shape[1:], len(self.classes_))
-        training = train(network, problem, objective, self.recipe_, self.seeds_, watch=watch)
-        self.network_, self.curves_ = training.network, training.curves
-        self.test_predictions_ = training.test_predictions
+        points = _points(examples, features)
+        self.n_guidance_ = points.shape[1] if self.predicts_from_features else 0
+        train_on, validate_on = self._split(len(examples))
+        problem = self._problem(
+            examples, encoded, points, train_on, validate_on, evaluation, device
+        )
+        learner = self._learner(
+            Task(
+                problem=problem,
+                n_classes=len(self.classes_),
+                features=points[train_on],
+                recipe=self.recipe_,
+                seeds=self.seeds_,
+                build=self._build,
+            )
+        )
+        initial = learner.initial_hash()
+        store = None
+        if checkpoint is not None:
+            identity = self._identity(examples, encoded, points, initial)
+            store = Checkpoint(Path(checkpoint), identity, every=checkpoint_seconds)
+        training = train(learner, watch=watch, checkpoint=store)
+        self._keep(learner, train_on, validate_on, encoded)
+        self.curves_ = training.curves
+        self.selected_epoch_ = training.selected_epoch
+        self.test_predictions_ = predictions_of(training)
+        assert learner.first_order is not None
         self.provenance_ = {
             "seeds": asdict(self.seeds_),
+            "initial_weights_sha256": initial,
+            "first_order_sha256": _hash(learner.first_order),
             "device": str(device),
             "threads": torch.get_num_threads(),
             "versions": library_versions("numpy", "torch"),
         }
         return self
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
-        """(N, C) class probabilities, columns in the order of `classes_`."""
+    def predict_proba(
+        self, X: ArrayLike, *, features: ArrayLike | None = None
+    ) -> NDArray[np.float32]:
+        """(N, C) class probabilities, columns in the order of `classes_`.
+
+        features: (N, d) as in `fit`, for methods that predict from them.
+        """
         check_is_fitted(self, "network_")
         examples = self._check_examples(X, reset=False)
         device = next(self.network_.parameters()).device
-        resident = ResidentExamples(examples, self.normalisation_, device)
-        logits = predict_logits(self.network_, resident, self.recipe_)
+        held_out = HeldOut(
+            examples=ResidentExamples(examples, self.normalisation_, device),
+            labels=torch.empty(0),
+            features=self._guidance(examples, features, device),
+        )
+        with random_state(child_seed(self.seeds_.augmentation, "prediction")):
+            logits = self._predict_logits(held_out)
         probabilities: NDArray[np.float32] = torch.softmax(logits, dim=1).cpu().numpy()
         return probabilities
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike, *, features: ArrayLike | None = None) -> NDArray[Any]:
         """(N,) the most probable class of each example."""
-        probabilities = self.predict_proba(X)
+        probabilities = self.predict_proba(X, features=features)
         return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+
+    def _predict_logits(self, held_out: HeldOut) -> Tensor:
+        """(M, C) logits of `network_`; as the learner's."""
+        return predict_logits(self.network_, held_out.examples, self.recipe_)
+
+    def _build(self, name: str) -> nn.Module:
+        """A network with fresh weights; each name has a seed of its own."""
+        seed = self.seeds_.initialisation
+        seed = seed if name == "network" else child_seed(seed, name)
+        shape, n_classes = self.example_shape_, len(self.classes_)
+        with random_state(seed):
+            if not isinstance(self.network, nn.Module) and callable(self.network):
+                network = self.network(shape, n_classes)
+            elif isinstance(self.network, nn.Module):
+                network = _drawn_anew(self.network)
+            else:
+                return build_network(self.recipe_.network, shape, n_classes)
+        return check_output(network, shape, n_classes)
+
+    def _split(self, n_examples: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions to train on, in order, and those to select an epoch by."""
+        everything = np.arange(n_examples)
+        if self.selection == "last":
+            return everything, everything[:0]
+        if n_examples < 2:
+            raise InputError("X", f"{n_examples} examples", "a validation part needs 2")
+        count = max(1, round(VALIDATION_SHARE * n_examples))
+        held = np.zeros(n_examples, dtype=bool)
+        held[generator(self.seed, "validation").permutation(n_examples)[:count]] = True
+        return everything[~held], everything[held]
+
+    def _keep(
+        self,
+        learner: Learner,
+        train_on: NDArray[np.int64],
+        validate_on: NDArray[np.int64],
+        encoded: NDArray[np.int64],
+    ) -> None:
+        """What a learner leaves: networks, scores and corrected labels of all examples."""
+        self.network_ = learner.network
+        self.networks_ = learner.networks
+        scores = np.empty(len(encoded), dtype=np.float32)
+        scores[train_on] = learner.noise_scores().float().cpu().numpy()
+        corrected = learner.corrected_labels()
+        labels = encoded.copy()
+        if corrected is not None:
+            labels[train_on] = corrected.cpu().numpy()
+        if len(validate_on):
+            held_out = learner.problem.validation
+            assert held_out is not None
+            chance = torch.softmax(learner.predict_logits(held_out), dim=1).cpu().numpy()
+            scores[validate_on] = 1 - chance[np.arange(len(validate_on)), encoded[validate_on]]
+        self.noise_scores_ = np.clip(scores, 0, 1)
+        self.corrected_labels_ = None if corrected is None else self.classes_[labels]
+
+    def _identity(
+        self,
+        examples: NDArray[Any],
+        encoded: NDArray[np.int64],
+        points: NDArray[Any],
+        initial: str,
+    ) -> dict[str, Any]:
+        """What a checkpoint is tied to."""
+        settings = {
+            key: value
+            for key, value in self.get_params().items()
+            if isinstance(value, bool | int | float | str) or value is None
+        }
+        return {
+            "method": self.name,
+            "parameters": settings,
+            "recipe": self.recipe_.to_json(),
+            "examples_sha256": hash_array(examples),
+            "labels_sha256": hash_array(encoded),
+            "features_sha256": hash_array(points),
+            "initial_weights_sha256": initial,
+            "versions": library_versions("torch"),
+        }
 
     def _problem(
         self,
         examples: NDArray[Any],
         encoded: NDArray[np.int64],
+        points: NDArray[Any],
+        train_on: NDArray[np.int64],
+        validate_on: NDArray[np.int64],
         evaluation: Evaluation | None,
         device: torch.device,
     ) -> TrainingProblem:
         augment = self.augment if self.recipe_.augment == "auto" else self.recipe_.augment
-        resident = ResidentExamples(
-            examples, self.normalisation_, device, augment=augment == "crop-flip"
-        )
         seen = evaluation if evaluation is not None else Evaluation()
-        test = None
-        if seen.x_test is not None:
-            x_test = self._check_examples(seen.x_test, reset=False)
-            test = ResidentExamples(x_test, self.normalisation_, device)
+        labels = torch.from_numpy(encoded).to(device)
+        clean = self._positions("clean_labels", seen.clean_labels, len(examples), device)
+        everything = len(train_on) == len(examples)
+        chosen = torch.from_numpy(train_on).to(device)
+        resident = ResidentExamples(
+            examples if everything else examples[train_on],
+            self.normalisation_,
+            device,
+            augment=augment == "crop-flip",
+        )
+        validation = None
+        if len(validate_on):
+            validation = HeldOut(
+                examples=ResidentExamples(examples[validate_on], self.normalisation_, device),
+                labels=torch.from_numpy(encoded[validate_on]).to(device),
+                features=self._guidance(examples[validate_on], points[validate_on], device),
+            )
         return TrainingProblem(
             examples=resident,
-            labels=torch.from_numpy(encoded).to(device),
-            clean_labels=self._positions("clean_labels", seen.clean_labels, resident),
-            test_examples=test,
-            test_labels=self._positions("y_test", seen.y_test, test),
+            labels=labels[chosen],
+            clean_labels=None if clean is None else clean[chosen],
+            features=self._guidance(examples[train_on], points[train_on], device),
+            validation=validation,
+            test=self._test(seen, device),
         )
 
+    def _test(self, seen: Evaluation, device: torch.device) -> HeldOut | None:
+        if seen.x_test is None or seen.y_test is None:
+            return None
+        x_test = self._check_examples(seen.x_test, reset=False)
+        labels = self._positions("y_test", seen.y_test, len(x_test), device)
+        assert labels is not None
+        return HeldOut(
+            examples=ResidentExamples(x_test, self.normalisation_, device),
+            labels=labels,
+            features=self._guidance(x_test, seen.test_features, device),
+        )
+
+    def _guidance(
+        self, examples: NDArray[Any], features: ArrayLike | None, device: torch.device
+    ) -> Tensor | None:
+        """(M, d) features that the method predicts from, or None where it does not."""
+        if not self.predicts_from_features:
+            return None
+        points = _points(examples, features)
+        if points.shape[1] != self.n_guidance_:
+            rule = f"must have {self.n_guidance_} columns, as the features in fit"
+            raise InputError("features", f"shape {points.shape}", rule)
+        return torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32)).to(device)
+
     def _positions(
-        self, name: str, labels: ArrayLike | None, examples: ResidentExamples | None
-    ) -> torch.Tensor | None:
-        """Positions of labels in `classes_` on the examples' device; -1 for other classes."""
-        if labels is None or examples is None:
+        self, name: str, labels: ArrayLike | None, n_examples: int, device: torch.device
+    ) -> Tensor | None:
+        """Positions of labels in `classes_` on the device; -1 for other classes."""
+        if labels is None:
             return None
         given = np.asarray(labels)
-        if given.shape != (len(examples),):
-            rule = f"must have one label per example: {len(examples)}"
+        if given.shape != (n_examples,):
+            rule = f"must have one label per example: {n_examples}"
             raise InputError(name, f"shape {given.shape}", rule)
         positions = np.searchsorted(self.classes_, given)
         positions[~np.isin(given, self.classes_)] = -1
-        return torch.from_numpy(positions).to(examples.device)
+        return torch.from_numpy(positions).to(device)
 
     def _check_examples(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
         """Images or features, checked; a shape other than in `fit` is an error."""
@@ -199,7 +399,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
 
             array = validate_data(self, X, reset=reset, dtype=np.float32)
         if reset:
-            self.example_shape_ = array.shape[1:]
+            self.example_shape_: tuple[int, ...] = array.shape[1:]
         return array
 
     def _encode(
@@ -232,6 +432,24 @@ def _points(examples: NDArray[Any], features: ArrayLike | None) -> NDArray[Any]:
         rule = f"must be a matrix (N, d) with one row per example: {len(examples)}"
         raise InputError("features", f"shape {points.shape}", rule)
     return points
+
+
+def _name_of(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _drawn_anew(module: nn.Module) -> nn.Module:
+    """A copy of a user's module whose layers have drawn their weights again."""
+    network = copy.deepcopy(module)
+    for layer in network.modules():
+        reset = getattr(layer, "reset_parameters", None)
+        if callable(reset):
+            reset()
+    return network
+
+
+def _hash(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor_bytes(tensor)).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,40 +5,21 @@ Noisy Labels", NeurIPS 2018; q = 0.7. Between cross-entropy (q to 0) and mean ab
 (q = 1): examples that the network disagrees with weigh less. p is clamped at 1e-6.
 """
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mislabel.errors import InputError
 from mislabel.learning.base import MethodRecord, NoisyLabelClassifier
-from mislabel.learning.loop import TrainingProblem
 from mislabel.learning.objective import GeneralisedCrossEntropy, Objective
-from mislabel.learning.recipes import Recipe
+from mislabel.learning.problem import TrainingProblem
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class GCE(NoisyLabelClassifier):
     """Generalised cross-entropy. q: above 0, at most 1. Else as `NoisyLabelClassifier`."""
 
     name: ClassVar[str] = "gce"
-
-    def __init__(
-        self,
-        *,
-        q: float = 0.7,
-        recipe: str | Recipe = "auto",
-        network: str | None = None,
-        epochs: int | None = None,
-        augment: str = "none",
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        super().__init__(
-            recipe=recipe,
-            network=network,
-            epochs=epochs,
-            augment=augment,
-            seed=seed,
-            device=device,
-        )
-        self.q = q
+    q: float = 0.7
 
     def check_parameters(self) -> None:
         super().check_parameters()

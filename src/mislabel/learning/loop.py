@@ -1,208 +1,152 @@
-"""The one training loop.
+"""The one training loop: epochs, curves, selection of an epoch, checkpoints.
 
 The data lie on the device, order and augmentation have seeds of their own, nothing waits for the
 device inside an epoch, and the curves of training are made from the predictions that training
-makes anyway.
+makes anyway. What an epoch does is the learner's (`mislabel.learning.learner`).
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from mislabel.errors import InputError
-from mislabel.learning.objective import Objective
-from mislabel.learning.recipes import Recipe
-from mislabel.learning.resident import ResidentExamples
-from mislabel.seeds import TrainingSeeds
+from mislabel.learning.checkpoint import Checkpoint
+from mislabel.learning.learner import Learner, Pass
+from mislabel.learning.problem import random_state
+from mislabel.seeds import child_seed
 
-EVALUATION_BATCH = 250
-"Small enough that activations stay in memory that the allocator reuses."
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingProblem:
-    """Everything but the network and the objective. N examples, M test examples.
-
-    labels: (N,) as given. clean_labels: (N,) or None; test_labels: (M,) or None, both only for
-    the curves.
-    """
-
-    examples: ResidentExamples
-    labels: Tensor
-    clean_labels: Tensor | None = None
-    test_examples: ResidentExamples | None = None
-    test_labels: Tensor | None = None
+EpochWatcher = Callable[[int, dict[str, float | None]], None]
+"Called after each epoch with its number, from 0, and the values of the curves."
 
 
 @dataclass(kw_only=True)
 class Training:
-    """What a training leaves: the network and its curves, one value per epoch."""
+    """What a training leaves besides the learner: curves, one value per epoch.
 
-    network: nn.Module
+    test_predictions: (M,) at the selected epoch. selected_epoch: counted from 0; the last, unless
+    a validation part of the noisy labels selects.
+    """
+
     curves: dict[str, list[float | None]] = field(default_factory=dict)
-    test_predictions: NDArray[np.int64] | None = None
-
-
-EpochWatcher = Callable[[int, dict[str, float | None]], None]
-
-
-def choose_device(device: str) -> torch.device:
-    """The device of ``auto`` (a GPU when there is one), ``cpu`` or ``cuda``."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device not in ("cpu", "cuda"):
-        raise InputError("device", device, "must be auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device", device, "PyTorch finds no CUDA device here")
-    return torch.device(device)
-
-
-@contextlib.contextmanager
-def initialisation_seed(seed: int) -> Iterator[None]:
-    """Draw initial weights from `seed`; the global random state is as before afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
+    test_predictions: Tensor | None = None
+    selected_epoch: int = -1
 
 
 def train(
-    network: nn.Module,
-    problem: TrainingProblem,
-    objective: Objective,
-    recipe: Recipe,
-    seeds: TrainingSeeds,
+    learner: Learner,
     *,
     watch: EpochWatcher | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Training:
-    """Train `network` in place and return it with its curves.
+    """Train `learner` to the end of its recipe and return the curves.
 
-    watch: called after each epoch with its number and the values of the curves.
+    With a validation part the predicting network ends with the weights of the epoch that is best
+    there (the first such epoch). watch: told each epoch. checkpoint: where to go on from, if
+    there is something, and where to save.
     """
-    examples, device = problem.examples, problem.examples.device
-    network = network.to(device)
-    if examples.is_image:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(network, recipe)
-    order = torch.Generator().manual_seed(seeds.order)
-    augmentation = torch.Generator(device).manual_seed(seeds.augmentation)
-    training = Training(network=network)
-    for epoch in range(recipe.epochs):
-        batches = _batches(len(examples), recipe.batch_size, order, device)
-        loss, predicted = _train_epoch(
-            network, problem, objective, recipe, optimizer, batches, augmentation, epoch
-        )
-        objective.end_epoch(epoch, predicted)
-        _record(training, problem, recipe, loss, predicted)
-        if watch is not None:
-            watch(epoch, {name: curve[-1] for name, curve in training.curves.items()})
+    training, best, done = Training(), _Best(), 0
+    with random_state(child_seed(learner.seeds.augmentation, "network")):
+        if checkpoint is not None and (state := checkpoint.load()) is not None:
+            done = _resume(state, learner, training, best)
+        for epoch in range(done, learner.recipe.epochs):
+            seen = learner.train_epoch(epoch)
+            learner.end_epoch(epoch, seen)
+            answers = _record(training, learner, seen)
+            if best.is_it(training, learner):
+                training.selected_epoch, training.test_predictions = epoch, answers
+            if watch is not None:
+                watch(epoch, {name: curve[-1] for name, curve in training.curves.items()})
+            if checkpoint is not None and checkpoint.due(last=epoch + 1 == learner.recipe.epochs):
+                checkpoint.save(_state(epoch + 1, learner, training, best))
+    best.restore(learner)
     return training
 
 
-def _train_epoch(
-    network: nn.Module,
-    problem: TrainingProblem,
-    objective: Objective,
-    recipe: Recipe,
-    optimizer: torch.optim.Optimizer,
-    batches: list[Tensor],
-    augmentation: torch.Generator,
-    epoch: int,
-) -> tuple[Tensor, Tensor]:
-    """One pass over the data; the mean loss and the predicted classes (N,), on the device."""
-    device = problem.examples.device
-    predicted = torch.empty(len(problem.examples), dtype=torch.long, device=device)
-    total = torch.zeros((), device=device)
-    network.train()
-    for number, index in enumerate(batches):
-        rate = recipe.learning_rate_at(epoch * len(batches) + number, len(batches))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        inputs = problem.examples.batch(index, augmentation)
-        with autocast(device, recipe):
-            logits = network(inputs)
-        loss = objective.loss(logits.float(), index)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        with torch.no_grad():
-            total += loss.detach() * len(index)
-            predicted[index] = logits.argmax(dim=1)
-    return total / len(problem.examples), predicted
+class _Best:
+    """The weights of the epoch that did best on the validation part."""
+
+    def __init__(self) -> None:
+        self.accuracy: float | None = None
+        self.weights: dict[str, Tensor] = {}
+
+    def is_it(self, training: Training, learner: Learner) -> bool:
+        """Whether this epoch is selected so far; if by validation, its weights are kept."""
+        if learner.problem.validation is None:
+            return True
+        accuracy = training.curves["validation_accuracy"][-1]
+        assert accuracy is not None
+        if self.accuracy is not None and accuracy <= self.accuracy:
+            return False
+        self.accuracy = accuracy
+        self.weights = {k: v.detach().clone() for k, v in learner.network.state_dict().items()}
+        return True
+
+    def restore(self, learner: Learner) -> None:
+        if self.weights:
+            learner.network.load_state_dict(self.weights)
 
 
-def autocast(device: torch.device, recipe: Recipe) -> Any:
-    """Mixed precision in bfloat16 where the recipe says so."""
-    mixed = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device.type == "cuda")
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed)
-
-
-def predict_logits(network: nn.Module, examples: ResidentExamples, recipe: Recipe) -> Tensor:
-    """(N, C) float32 logits without augmentation, on the device."""
-    network.eval()
-    found = []
-    with torch.inference_mode(), autocast(examples.device, recipe):
-        for start in range(0, len(examples), EVALUATION_BATCH):
-            found.append(network(examples.slice(start, start + EVALUATION_BATCH)).float())
-    return torch.cat(found)
-
-
-def _batches(
-    n_examples: int, batch_size: int, order: torch.Generator, device: torch.device
-) -> list[Tensor]:
-    """A random order cut into batches; a single last example joins the batch before it."""
-    shuffled = torch.randperm(n_examples, generator=order).to(device)
-    batches = list(torch.split(shuffled, batch_size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
-
-
-def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(
-            network.parameters(),
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
-    return torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
-
-
-def _record(
-    training: Training,
-    problem: TrainingProblem,
-    recipe: Recipe,
-    loss: Tensor,
-    predicted: Tensor,
-) -> None:
+def _record(training: Training, learner: Learner, seen: Pass) -> Tensor | None:
     """Add one epoch to the curves; see `mislabel.benchmark.results.CURVES`."""
+    problem = learner.problem
+    came = seen.predicted >= 0
+    right = seen.predicted == problem.labels
     values: dict[str, Tensor | None] = {
-        "train_loss": loss,
-        "train_accuracy": (predicted == problem.labels).float().mean(),
+        "train_loss": seen.loss,
+        "train_accuracy": _share(right, came),
     }
     if problem.clean_labels is not None:
-        flipped = problem.labels != problem.clean_labels
+        flipped = (problem.labels != problem.clean_labels) & came
         wrong = bool(flipped.any())
-        fitted, corrected = predicted == problem.labels, predicted == problem.clean_labels
-        values["wrong_fitted"] = fitted[flipped].float().mean() if wrong else None
-        values["wrong_corrected"] = corrected[flipped].float().mean() if wrong else None
-    if problem.test_examples is not None and problem.test_labels is not None:
-        answers = predict_logits(training.network, problem.test_examples, recipe).argmax(dim=1)
-        values["test_accuracy"] = (answers == problem.test_labels).float().mean()
-        training.test_predictions = answers.cpu().numpy()
+        corrected = seen.predicted == problem.clean_labels
+        values["wrong_fitted"] = _share(right, flipped) if wrong else None
+        values["wrong_corrected"] = _share(corrected, flipped) if wrong else None
+    answers = None
+    for name, held_out in (("validation", problem.validation), ("test", problem.test)):
+        if held_out is not None:
+            answers = learner.predict_logits(held_out).argmax(dim=1)
+            values[f"{name}_accuracy"] = (answers == held_out.labels).float().mean()
     for name, value in values.items():
         number = None if value is None else float(value)
         training.curves.setdefault(name, []).append(number)
+    return answers if problem.test is not None else None
+
+
+def _share(hits: Tensor, among: Tensor) -> Tensor:
+    return hits[among].float().mean()
+
+
+def _state(done: int, learner: Learner, training: Training, best: _Best) -> dict[str, Any]:
+    return {
+        "epochs_done": done,
+        "learner": learner.state(),
+        "curves": training.curves,
+        "selected_epoch": training.selected_epoch,
+        "test_predictions": training.test_predictions,
+        "best_accuracy": best.accuracy,
+        "best_weights": best.weights,
+        "random_state": torch.get_rng_state(),
+        "cuda_states": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _resume(state: dict[str, Any], learner: Learner, training: Training, best: _Best) -> int:
+    """Put everything back; returns the number of epochs done."""
+    learner.load_state(state["learner"])
+    training.curves = {name: list(curve) for name, curve in state["curves"].items()}
+    training.selected_epoch = state["selected_epoch"]
+    training.test_predictions = state["test_predictions"]
+    best.accuracy, best.weights = state["best_accuracy"], state["best_weights"]
+    torch.set_rng_state(state["random_state"])
+    if state["cuda_states"]:
+        torch.cuda.set_rng_state_all(state["cuda_states"])
+    return int(state["epochs_done"])
+
+
+def predictions_of(training: Training) -> NDArray[Any] | None:
+    """The test predictions as an array."""
+    answers = training.test_predictions
+    return None if answers is None else answers.cpu().numpy()

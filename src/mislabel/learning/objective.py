@@ -5,6 +5,8 @@ and what was predicted in it, so that a method may correct labels or reweight ex
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +22,21 @@ class Objective(ABC):
 
     def end_epoch(self, epoch: int, predicted: Tensor) -> None:  # noqa: B027 - optional hook
         """Called after each epoch with the classes predicted while training, (N,)."""
+
+    def noise_scores(self) -> Tensor | None:
+        """(N,) how likely each given label is wrong, or None where the loss has no opinion."""
+        return None
+
+    def corrected_labels(self) -> Tensor | None:
+        """(N,) labels after correction, or None where there is none."""
+        return None
+
+    def state(self) -> dict[str, Any]:
+        """What the rest of the training depends on, for checkpoints; see `Learner.extra_state`."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - often nothing
+        """Take back what `state` gave; tensors come on the CPU."""
 
 
 class CrossEntropy(Objective):

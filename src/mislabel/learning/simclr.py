@@ -35,8 +35,8 @@ from torch.nn import functional
 
 from mislabel.errors import InputError
 from mislabel.files import atomic_path
-from mislabel.learning.loop import autocast, initialisation_seed, predict_logits
 from mislabel.learning.networks import build_network, check_network
+from mislabel.learning.problem import autocast, predict_logits, random_state
 from mislabel.learning.recipes import Recipe
 from mislabel.learning.resident import Normalisation, ResidentExamples
 from mislabel.seeds import TrainingSeeds
@@ -231,7 +231,7 @@ class SimclrTraining:
     ) -> "SimclrTraining":
         """Fresh weights and seeded generators."""
         recipe = settings.recipe
-        with initialisation_seed(seeds.initialisation):
+        with random_state(seeds.initialisation):
             backbone, width = build_backbone(recipe.network, example_shape)
             head = nn.Sequential(
                 nn.Linear(width, width), nn.ReLU(), nn.Linear(width, settings.projection)

@@ -4,20 +4,23 @@ Source: Lim, Larson and Leach 2025; see `mislabel.learning.targets`. Labels and 
 so neighbours and targets are computed once, before training.
 """
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from mislabel.errors import InputError
 from mislabel.features import nearest_neighbors
 from mislabel.labels import check_count
 from mislabel.learning.base import MethodRecord, NoisyLabelClassifier
-from mislabel.learning.loop import TrainingProblem
 from mislabel.learning.objective import CrossEntropy, Objective
-from mislabel.learning.recipes import Recipe
+from mislabel.learning.problem import TrainingProblem
 from mislabel.learning.targets import check_alpha, soft_neighbor_targets
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SNLS(NoisyLabelClassifier):
     """Soft neighbour targets in the features given to `fit`, or in the examples themselves.
 
@@ -27,29 +30,8 @@ class SNLS(NoisyLabelClassifier):
     """
 
     name: ClassVar[str] = "snls"
-
-    def __init__(
-        self,
-        *,
-        k: int = 100,
-        alpha: float = 0.3,
-        recipe: str | Recipe = "auto",
-        network: str | None = None,
-        epochs: int | None = None,
-        augment: str = "none",
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        super().__init__(
-            recipe=recipe,
-            network=network,
-            epochs=epochs,
-            augment=augment,
-            seed=seed,
-            device=device,
-        )
-        self.k = k
-        self.alpha = alpha
+    k: int = 100
+    alpha: float = 0.3
 
     def check_parameters(self) -> None:
         super().check_parameters()
@@ -62,10 +44,31 @@ class SNLS(NoisyLabelClassifier):
             raise InputError("X", f"{n_examples} examples", "soft neighbour targets need 2")
         self.k_ = min(self.k, max(1, n_examples // (2 * n_classes)))
         _, neighbors = nearest_neighbors(features, self.k_)
-        targets = soft_neighbor_targets(
-            problem.labels.cpu().numpy(), neighbors, n_classes, alpha=self.alpha
+        labels = problem.labels.cpu().numpy()
+        share = soft_neighbor_targets(labels, neighbors, n_classes, alpha=0.0)
+        return NeighborTargets(
+            problem.labels, torch.from_numpy(share).to(problem.labels.device), self.alpha
         )
-        return CrossEntropy(torch.from_numpy(targets).to(problem.labels.device))
+
+
+class NeighborTargets(CrossEntropy):
+    """Cross-entropy against soft neighbour targets.
+
+    labels: (N,). share: (N, C) label frequencies of the neighbours. alpha: weight of the label.
+    """
+
+    def __init__(self, labels: Tensor, share: Tensor, alpha: float) -> None:
+        own = functional.one_hot(labels, share.shape[1]).to(share.dtype)
+        super().__init__((1 - alpha) * share + alpha * own)
+        self.labels, self.share = labels, share
+
+    def noise_scores(self) -> Tensor:
+        """One less the share of neighbours with the same label."""
+        return 1 - self.share.gather(1, self.labels[:, None]).squeeze(1)
+
+    def corrected_labels(self) -> Tensor:
+        """The class that the targets favour."""
+        return self.targets.argmax(dim=1)
 
 
 RECORD = MethodRecord(

@@ -1,12 +1,14 @@
 """Standard training: cross-entropy with the labels as given, right or wrong."""
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mislabel.learning.base import MethodRecord, NoisyLabelClassifier
-from mislabel.learning.loop import TrainingProblem
 from mislabel.learning.objective import CrossEntropy, Objective
+from mislabel.learning.problem import TrainingProblem
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Standard(NoisyLabelClassifier):
     """Cross-entropy. The parameters are those of `NoisyLabelClassifier`."""
 

@@ -5,11 +5,13 @@ example_shape is (height, width, channels) for images and (d,) for features.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import nn
 
 from mislabel.errors import InputError
-from mislabel.learning.networks import cnn, mlp, resnet
+from mislabel.learning.networks import cnn, mlp, preact_resnet, resnet
 from mislabel.registry import Record, Registry
 
 
@@ -42,6 +44,12 @@ NETWORKS = Registry[NetworkRecord](
             paper="He et al. 2016",
             build=resnet.build_resnet34,
         ),
+        NetworkRecord(
+            name="preact_resnet34",
+            title="PreAct ResNet-34 (CIFAR stem)",
+            paper="He et al. 2016, Identity Mappings",
+            build=preact_resnet.build_preact_resnet34,
+        ),
     ],
 )
 "All networks. A new one is a new file and one line here."
@@ -62,3 +70,22 @@ def check_network(name: str, example_shape: tuple[int, ...]) -> NetworkRecord:
         rule = f"takes images of at least {record.smallest_side} x {record.smallest_side}"
         raise InputError("network", name, f"{rule}, not {height} x {width}")
     return record
+
+
+def check_output(network: Any, example_shape: tuple[int, ...], n_classes: int) -> nn.Module:
+    """A user's network, if it makes (B, C) logits of a batch, or an `InputError`."""
+    if not isinstance(network, nn.Module):
+        rule = "must be a name, a torch.nn.Module or a function that makes one"
+        raise InputError("network", type(network).__name__, rule)
+    shape = (example_shape[2], *example_shape[:2]) if len(example_shape) == 3 else example_shape
+    training = network.training
+    try:
+        with torch.no_grad():
+            found = tuple(network.eval()(torch.zeros(2, *shape)).shape)
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        rule = f"fails on a batch {(2, *shape)}: {' '.join(str(error).split())}"
+        raise InputError("network", type(network).__name__, rule) from error
+    if found != (2, n_classes):
+        rule = f"gives {found} for 2 examples; logits (2, {n_classes}) are needed"
+        raise InputError("network", type(network).__name__, rule)
+    return network.train(training)
