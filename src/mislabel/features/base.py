@@ -116,7 +116,7 @@ class Encoding:
             "versions": library_versions(*self.record.libraries),
         }
         if self.record.neural:
-            from mislabel.learning.loop import choose_device
+            from mislabel.learning.problem import choose_device
 
             settings["device"] = choose_device(self.device).type
         return settings

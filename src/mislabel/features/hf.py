@@ -128,7 +128,7 @@ def embed_images(
     """(N, d) float32 features by the model in `files`. normalised: on the unit sphere."""
     import torch
 
-    from mislabel.learning.loop import choose_device
+    from mislabel.learning.problem import choose_device
 
     check_images(images, files.name)
     device = choose_device(run.device)

@@ -75,7 +75,7 @@ def embed_tsne(points: NDArray[np.float32], perplexity: float, seed: int) -> NDA
     start = _start(points, state)
     embedding = TSNEEmbedding(start, affinities, n_jobs=cpu_count(), random_state=state)
     embedding = embedding.optimize(250, exaggeration=12, momentum=0.5)
-    embedding = embedding.optimize(500, exaggeration=1, momentum=0.8)
+    embedding = embedding.optimize(750, exaggeration=1, momentum=0.8)
     return np.asarray(embedding, dtype=np.float32)
 
 

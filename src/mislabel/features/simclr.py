@@ -67,7 +67,7 @@ class Simclr:
         run: EncoderRun | None = None,
     ) -> Features:
         """(N, d) float32 rows of length 1. fit_on: images to train on, by default these."""
-        from mislabel.learning.loop import choose_device
+        from mislabel.learning.problem import choose_device
         from mislabel.learning.simclr import simclr_features, train_simclr
 
         run = run or EncoderRun()
