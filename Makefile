@@ -18,7 +18,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/noise.py
+	$(BIN)/python benchmarks/learning.py
 
 clean:
 	rm -rf $(VENV) build dist

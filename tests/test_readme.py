@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from thread_limits import one_thread
+
+__all__ = ["one_thread"]
 ROOT = Path(__file__).parents[1]
 
 
@@ -29,10 +32,15 @@ def test_python_examples_run_in_order(
 
 
 def test_python_of_the_noise_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = blocks("python", "docs/noise.md")
-    exec(compile(example, "noise.md", "exec"), {})
-    lines = capsys.readouterr().out.splitlines()
-    rates = [float(line.split()[1]) for line in lines]
+    outputs = []
+    for example in blocks("python", "docs/noise.md"):
+        exec(compile(example, "noise.md", "exec"), {})
+        lines = capsys.readouterr().out.splitlines()
+        outputs.append([line.split() for line in lines])
+    sources, kinds = outputs
+    assert [float(words[0]) for words in sources] == [62 / 178] * 2  # 35 % of 178, to the nearest
+    assert all(0.9 < float(words[-1]) <= 1 for words in sources)
+    rates = [float(words[1]) for words in kinds]
     assert rates == [57 / 569] * 4  # 10 % of 569 examples is 57 to the nearest
 
 

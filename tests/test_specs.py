@@ -39,7 +39,7 @@ def refusal(text: str, **changes: Any) -> str:
     return str(caught.value)
 
 
-words = st.text("abcXYZ019._-/", min_size=1, max_size=12)
+words = st.text('abcXYZ019._-/, "=', min_size=1, max_size=12)
 things = st.fixed_dictionaries(
     {"rate": st.floats(allow_nan=False, allow_infinity=False)},
     optional={
@@ -72,13 +72,46 @@ class Reader:
 
 
 @modest
-@given(path=st.text("abc=./-", min_size=1).map(Path), column=st.sampled_from([None, "a=b", "x"]))
-def test_round_trip_of_paths_with_equals_signs(path: Path, column: str | None) -> None:
+@given(
+    path=st.text('abc=./-," ', min_size=1).map(Path),
+    column=st.sampled_from([None, "a=b", "x", 'a,"b"', ' "', ""]),
+)
+def test_round_trip_of_paths_with_odd_characters(path: Path, column: str | None) -> None:
     values = {"path": path, "column": column}
     spec = format_spec("file", values, "path")
     rest = split_spec(spec, "noise")[1]
     found = parse_parameters(rest, Reader, positional="path", argument="noise", spec=spec)
     assert found == values
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ('1,path="a,b.npy"', {"rate": 1.0, "path": Path("a,b.npy")}),
+        ('1, path = "a,b.npy" , word="c=d"', {"rate": 1, "path": Path("a,b.npy"), "word": "c=d"}),
+        ('"1",word="say ""no"", twice"', {"rate": 1.0, "word": 'say "no", twice'}),
+        ('1,word=5"', {"rate": 1.0, "word": '5"'}),
+        ('1,word=a"b,note=c"', {"rate": 1.0, "word": 'a"b', "note": 'c"'}),
+        ('1,word=""', {"rate": 1.0, "word": ""}),
+        ('1,word=" a "', {"rate": 1.0, "word": " a "}),
+    ],
+)
+def test_quotes_by_hand(text: str, values: dict[str, Any]) -> None:
+    assert parse(text) == values
+
+
+def test_the_positional_value_may_be_quoted() -> None:
+    model = make_noise('file:"a=1,b.npy",column=x')
+    assert model.parameters() == {"path": "a=1,b.npy", "column": "x"}
+    assert make_noise("file:a.b = c.npy").parameters()["path"] == "a.b = c.npy"
+
+
+@pytest.mark.parametrize("text", ['1,word="a', '1,word="a"b', '"1" 2', '1,word="a"""b"c', '"'])
+def test_quotes_that_do_not_end(text: str) -> None:
+    assert refusal(text) == (
+        f"noise={f'thing:{text}'!r}: has a quote that is not closed, or more behind it; "
+        'must be "VALUE"'
+    )
 
 
 def test_names_and_spaces() -> None:
@@ -182,7 +215,10 @@ def test_specs_without_a_name(spec: str) -> None:
         ("thing: 0.35 ", False, "thing:0.35"),
         ("thing:0.35", True, "thing:rate=0.35"),
         ("thing:size=2,count=+4,rate=1", False, "thing:1.0,count=4,size=2"),
-        ("thing:1,flag=TRUE,share=None", False, "thing:1.0,share=none,flag=true"),
+        ("thing:1,flag=TRUE,share=None", False, "thing:1.0,flag=true"),
+        ("thing:1,count=3,flag=false,word=a,note=none,secret=0", False, "thing:1.0"),
+        ('thing:"1", path = "a,b" ', False, 'thing:1.0,path="a,b"'),
+        ('thing:1,word=b"c,path="b"', False, 'thing:1.0,word=b"c,path=b'),
         ("thing:1,path=./a/../a", False, "thing:1.0,path=a/../a"),
     ],
 )
@@ -195,8 +231,18 @@ def test_canonical_specs(spec: str, named: bool, canonical: str) -> None:
 
 def test_no_value_for_the_positional_parameter() -> None:
     found = canonical_spec("cluster:none,r=2,n=57", Cluster, positional="rate", argument="noise")
-    assert found == "cluster:none,n=57,r=2.0"
+    assert found == "cluster:n=57,r=2.0"
     assert make_noise(found) == Cluster(n=57, r=2.0)
+
+
+def test_a_default_stays_where_leaving_it_out_means_something_else() -> None:
+    given = {"positional": "rate", "argument": "noise"}
+    kept = frozenset({"count", "share"})
+    found = canonical_spec("thing:1,count=3,size=none", Thing, kept=kept, **given)
+    assert found == "thing:1.0,count=3"
+    assert canonical_spec("thing:1", Thing, kept=kept, **given) == "thing:1.0"
+    found = canonical_spec("thing:1,count=3,word=b", Thing, kept=kept, **given)
+    assert found == "thing:1.0,word=b,count=3", "and it comes last"
 
 
 @pytest.mark.parametrize("record", list(NOISE), ids=NOISE.names)

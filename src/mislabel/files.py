@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mislabel.errors import InputError
 
@@ -20,6 +20,8 @@ _NOT_AN_ARRAY = (
     ValueError, tokenize.TokenError,
 )  # fmt: skip
 "What a damaged header makes NumPy raise."
+_HASHED_AT_ONCE = 2**20
+"Bytes that are converted to another type at a time."
 
 
 @contextlib.contextmanager
@@ -89,10 +91,20 @@ def hash_json(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def hash_array(array: NDArray[Any]) -> str:
-    """SHA-256 (hex) of an array's dtype, shape and content."""
-    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).data)
+def hash_array(array: NDArray[Any], *, as_type: DTypeLike | None = None) -> str:
+    """SHA-256 (hex) of an array's dtype, shape and content.
+
+    as_type: hash the array as if it were of this type, converted a block of rows at a time, so
+    that the same numbers in another type have the same hash.
+    """
+    kind = array.dtype if as_type is None else np.dtype(as_type)
+    digest = hashlib.sha256(f"{kind.str}{array.shape}".encode())
+    if kind == array.dtype:
+        digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+    rows = max(1, _HASHED_AT_ONCE * len(array) // max(1, array.size * kind.itemsize))
+    for start in range(0, len(array), rows):
+        digest.update(np.ascontiguousarray(array[start : start + rows], dtype=kind).data)
     return digest.hexdigest()
 
 

@@ -2,17 +2,28 @@
 
 ``cluster:0.35`` is the noise model `cluster` with its positional parameter (rate) at 0.35;
 ``snls:k=20,alpha=0.5`` is the method `snls` with two parameters.
+
+A value may stand in double quotes, and must where it holds a comma: ``file:"a,b.npy",column=x``. A
+quote inside is doubled, as in CSV files; a quote that does not come first is an ordinary character.
 """
 
 import inspect
 import math
+import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mislabel.errors import InputError, did_you_mean
+
+_PART = re.compile(
+    r"""\s*+ (?: (?P<key> [^,="]*? ) \s* = \s* )?+
+    (?: "(?P<quoted> (?: [^"] | "" )*+ )" \s* | (?P<plain> (?!") [^,]* ) ) (?= , | \Z )""",
+    re.VERBOSE,
+)
+"One part of a spec, up to the comma behind it: a key, perhaps, and a value."
 
 
 def split_spec(spec: str, argument: str) -> tuple[str, str]:
@@ -39,14 +50,13 @@ def parse_parameters(
     """
     fields = {n: t for n, t in parameter_types(factory).items() if n not in hidden}
     values: dict[str, Any] = {}
-    for number, part in enumerate(text.split(",") if text else []):
-        key, equals, value = (p.strip() for p in part.partition("="))
-        if number == 0 and positional is not None and not key.isidentifier():
-            key, equals, value = part.strip(), "", ""
-        if not equals:
+    for number, (key, value, whole) in enumerate(_split_parts(text, argument, spec)):
+        if number == 0 and positional is not None and key is not None and not key.isidentifier():
+            key, value = None, whole
+        if key is None:
             if number or positional is None:
-                raise InputError(argument, spec, f"{part.strip()!r} must be KEY=VALUE")
-            key, value = positional, key
+                raise InputError(argument, spec, f"{value!r} must be KEY=VALUE")
+            key = positional
         if key not in fields:
             raise InputError(
                 argument, spec, f"unknown parameter {key!r}; {did_you_mean(key, fields)}"
@@ -56,6 +66,20 @@ def parse_parameters(
         values[key] = convert(value, fields[key], key)
     _check_required(factory, values, argument, spec)
     return values
+
+
+def _split_parts(text: str, argument: str, spec: str) -> Iterator[tuple[str | None, str, str]]:
+    """Of each part between commas: key (None where there is none), value without quotes, whole."""
+    end = -1 if text else len(text)
+    while end < len(text):
+        part = _PART.match(text, end + 1)
+        if part is None:
+            rule = 'has a quote that is not closed, or more behind it; must be "VALUE"'
+            raise InputError(argument, spec, rule)
+        quoted = part["quoted"]
+        value = part["plain"].strip() if quoted is None else quoted.replace('""', '"')
+        yield part["key"], value, part[0].strip()
+        end = part.end()
 
 
 def parameter_types(factory: Callable[..., Any]) -> dict[str, Any]:
@@ -82,7 +106,8 @@ def convert(text: str, wanted: Any, name: str) -> Any:
 
 def format_spec(name: str, parameters: Mapping[str, Any], positional: str | None = None) -> str:
     """The spec that `parse_parameters` reads back; parameters in the given order."""
-    if positional and "=" in _text(parameters.get(positional)):
+    text = _text(parameters.get(positional)) if positional else ""
+    if "=" in text and not text.startswith('"'):
         positional = None  # a path with an equals sign needs its name before it
     first = [_text(parameters[positional])] if positional and positional in parameters else []
     rest = [f"{k}={_text(v)}" for k, v in parameters.items() if k != positional]
@@ -117,7 +142,13 @@ def _is_union(wanted: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+    """A value as a spec has it, in quotes where it could be taken for something else."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    text = str(value)
+    if "," in text or text.startswith('"') or text != text.strip():
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def canonical_spec(
@@ -127,13 +158,21 @@ def canonical_spec(
     positional: str | None,
     argument: str,
     named: bool = False,
+    kept: frozenset[str] = frozenset(),
 ) -> str:
     """The spec in one form for equal content: ``cluster:rate=0.350`` is ``cluster:0.35``.
 
-    Parameters stand in the order of the factory. Those that are given stay, defaults included.
+    Parameters stand in the order of the factory, and those that have their default are left out.
     named: write the name of the positional parameter too, ``snls:k=20`` for ``snls:20``.
+    kept: parameters that stay when they are given, since leaving them out means something else;
+    they come last.
     """
     name, rest = split_spec(spec, argument)
     values = parse_parameters(rest, factory, positional=positional, argument=argument, spec=spec)
-    ordered = {key: values[key] for key in parameter_types(factory) if key in values}
+    defaults = inspect.signature(factory).parameters
+    ordered = {
+        key: values[key]
+        for key in sorted(parameter_types(factory), key=kept.__contains__)
+        if key in values and (key in kept or values[key] != defaults[key].default)
+    }
     return format_spec(name, ordered, None if named else positional)

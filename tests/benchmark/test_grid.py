@@ -10,6 +10,7 @@ from mislabel import benchmark
 from mislabel.benchmark import Grid
 from mislabel.cli import main
 from mislabel.errors import InputError
+from mislabel.learning import NETWORKS, RECIPES
 
 
 def grid(**changes: Any) -> Grid:
@@ -28,9 +29,22 @@ def test_equal_specs_become_one() -> None:
     assert found.seeds == (3, 1)
 
 
-def test_what_is_left_out_is_no_other_method() -> None:
-    """A default that is spelled out stays so: the grid shows what was asked for."""
-    assert grid(methods=["gce", "gce:q=0.7"]).methods == ("gce", "gce:q=0.7")
+def test_a_default_that_is_spelled_out_is_no_other_noise_or_method() -> None:
+    found = grid(noises=["pmd:0.35", "pmd:rate=0.35,type=1"], methods=["gce", "gce:q=0.7"])
+    assert (found.noises, found.methods) == (("pmd:0.35",), ("gce",))
+
+
+def test_what_goes_before_the_grids_own_stays_spelled_out() -> None:
+    """``recipe=auto`` is the default of a method, but not of one in this grid."""
+    specs = ("standard", "standard:recipe=auto", "standard:network=none,epochs=none")
+    found = grid(methods=specs, recipe="fast", network="cnn", epochs=9)
+    assert found.methods == specs
+    methods = [found.method(spec, 1, "none") for spec in specs]
+    assert [(m.recipe, m.network, m.epochs) for m in methods] == [
+        ("fast", "cnn", 9),
+        ("auto", "cnn", 9),
+        ("fast", None, None),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +59,11 @@ def test_what_is_left_out_is_no_other_method() -> None:
          "did you mean 'rate'? Known: per_class, rate"),
         ({"noises": ["symmetric"]}, "noise='symmetric': needs a rate, as in symmetric:rate=..."),
         ({"noises": ["symmetric:x"]}, "rate='x': must be a number"),
+        ({"eta": "netwrok"}, "eta='netwrok': unknown name; did you mean 'network'? "
+         "Known: cross-fitted, network"),
+        ({"eta": "network:epochs=x"}, "epochs='x': must be a whole number"),
+        ({"eta": "network", "probabilities": Path("p.npy")},
+         "eta='network': goes without a file of probabilities; give one"),
         ({"methods": ["gce:q=0.5,q=0.6"]},
          "method='gce:q=0.5,q=0.6': parameter 'q' is given twice"),
     ],
@@ -63,9 +82,9 @@ def test_bad_inputs(changes: Any, message: str) -> None:
         ({"methods": ["standard", "snls:k=0"]}, (5,), "k=0: must be a whole number of at least 1"),
         ({"epochs": 0}, (5,), "epochs=0: must be a whole number, at least 1"),
         ({"recipe": "nlp"}, (5,), "recipe='nlp': unknown; did you mean 'mlp'? "
-         "Known: auto, fast, lim2025, mlp"),
+         f"Known: {', '.join(sorted(['auto', *RECIPES]))}"),
         ({"network": "nlp"}, (5,), "network='nlp': unknown name; did you mean 'mlp'? "
-         "Known: cnn, mlp, resnet34"),
+         f"Known: {', '.join(sorted(NETWORKS.names))}"),
         ({"methods": ["standard:network=cnn"]}, (5,),
          "network='cnn': takes images; for feature vectors use 'mlp'"),
         ({"recipe": "fast"}, (6, 8, 1),
@@ -96,6 +115,9 @@ GRIDS = [
     grid(seeds=[4, 2], seed=7, subset=100, epochs=3, network="cnn", recipe="fast"),
     grid(noises=["cluster:n=57,r=2", "file:my labels.npy"], methods=["snls:k=20", "gce:q=0.5"]),
     grid(data="npz:/some where/my data.npz", map=Path("/x/my map.npy"), features=Path("f.npy")),
+    grid(probabilities=Path("/x/my eta.npy")),
+    grid(features=Path("/x/f.npy"), test_features=Path("/x/t.npy"), methods=["lra-diffusion"]),
+    grid(eta="network:mlp,epochs=5", noises=['file:"a,b.npy"']),
     grid(data="folder:/images", image_size=48),
     grid(noises=["file:a'b$(c).npy"]),
 ]
@@ -117,7 +139,7 @@ def test_the_command_runs_the_same_grid(wanted: Grid, monkeypatch: pytest.Monkey
         main([*words[1:], "--out", "somewhere"])
     name, _, path = wanted.data.partition(":")
     changes: dict[str, Any] = {"data": f"{name}:{Path(path).name}" if path else name}
-    for option in ("map", "features"):
+    for option in ("map", "features", "test_features", "probabilities"):
         value = getattr(wanted, option)
         changes[option] = None if value is None else Path(value.name)
     assert ran == [Grid(**vars(wanted) | changes)]

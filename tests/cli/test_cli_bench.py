@@ -135,6 +135,20 @@ def test_options_reach_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert [len(c.curves["train_loss"]) for c in found.cells] == [2]
 
 
+def test_probabilities_and_eta_reach_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("eta.npy", np.tile([0.5, 0.3, 0.2], (60, 1)))
+    words = run_words(noise="pmd:factor=1.43", probabilities="eta.npy", out="given")
+    assert call(capsys, *words).status == 0
+    found = load_results("given")
+    assert set(found.noises[0].labels.labels) == {0, 1}
+    assert " --probabilities eta.npy " in found.metadata["command"]
+    words = run_words(noise="pmd:factor=2", eta="network:epochs=2,network=mlp", out="network")
+    assert call(capsys, *words).status == 0
+    found = load_results("network").metadata
+    assert found["identity"]["eta"] == "network:mlp,epochs=2"
+    assert " --eta network:mlp,epochs=2 " in found["command"]
+
+
 @pytest.mark.parametrize(
     ("text", "seeds"),
     [("1", [1]), ("3", [1, 2, 3]), ("4,5", [4, 5]), ("4,", [4]), ("0,", [0]), (" 7 , 7 ", [7, 7])],

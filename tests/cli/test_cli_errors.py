@@ -135,7 +135,7 @@ def test_unknown_names_come_with_the_nearest(
         ({"data": "npz:cut.npz"}, "data='cut.npz': is not an .npz file, or it is cut short"),
         ({"data": "npz:empty.npz"}, "data='empty.npz': is not an .npz file, or it is cut short"),
         ({"data": "npz:object.npz"}, "data='object.npz': its x_train cannot be read "
-         "(Object arrays cannot be loaded when allow_pickle=False)"),
+         "(it holds pickled objects, which are never loaded)"),
         ({"data": "npz"}, "data='npz': needs a path, such as npz:arrays.npz"),
         ({"data": "digits:x"}, "data='digits:x': digits takes no path"),
         ({"data": "npz:single.npz", "noise": "pmd:0.3"}, "labels='class 3': has 1 example; "
@@ -284,7 +284,7 @@ def test_complaints_of_typer_are_one_line_too(
 
 def test_other_epochs_are_refused_by_table_and_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, *run_words()).status == 0
-    hint = "unknown choice; did you mean 'best'? Known: best, last, last10"
+    hint = "unknown choice; did you mean 'best'? Known: best, last, last10, selected"
     for command in ("table", "report"):
         assert (
             refused(capsys, "bench", command, "run", "--epoch", "bset") == f"epoch='bset': {hint}"

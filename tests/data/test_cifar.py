@@ -17,8 +17,10 @@ from test_load_data import check_dataset
 
 from mislabel.data import images as images_module
 from mislabel.data import load_data
-from mislabel.data.cifar_names import CIFAR10_NAMES, CIFAR100_NAMES
+from mislabel.data.cifar_names import CIFAR10_NAMES, CIFAR100_COARSE_NAMES, CIFAR100_NAMES
 from mislabel.errors import InputError
+from mislabel.labels import load_labels
+from mislabel.noise.asymmetric import CIFAR100_SUPERCLASSES
 
 RNG = np.random.default_rng(0)
 
@@ -294,6 +296,21 @@ def test_what_python_2_wrote_is_read_by_pickle_too() -> None:
     np.testing.assert_array_equal(found["data"], rows(x))
 
 
+def write_original100(folder: Path, fine: list[int], coarse: list[int]) -> np.ndarray:
+    """Training images with these labels, and the same ones for testing."""
+    folder.mkdir()
+    x = pixels(len(fine))
+    batch = {b"data": rows(x), b"fine_labels": fine, b"coarse_labels": coarse}
+    for name in ("train", "test"):
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+    meta = {
+        b"fine_label_names": [n.encode() for n in CIFAR100_NAMES],
+        b"coarse_label_names": [n.encode() for n in CIFAR100_COARSE_NAMES],
+    }
+    (folder / "meta").write_bytes(pickle.dumps(meta, protocol=2))
+    return x
+
+
 def test_original_cifar100(tmp_path: Path) -> None:
     folder = tmp_path / "cifar-100-python"
     folder.mkdir()
@@ -307,6 +324,56 @@ def test_original_cifar100(tmp_path: Path) -> None:
     check_dataset(data)
     np.testing.assert_array_equal(data.x_train, x)
     assert data.y_train.tolist() == [0, 99, 5] and data.class_names == CIFAR100_NAMES
+
+
+def test_coarse_labels_of_the_original_cifar100(tmp_path: Path) -> None:
+    x = write_original100(tmp_path / "cifar-100-python", [0, 99, 5], [4, 19, 6])
+    data = load_data(f"cifar100-coarse:{tmp_path}")
+    check_dataset(data)
+    np.testing.assert_array_equal(data.x_train, x)
+    assert data.y_train.tolist() == [4, 19, 6] and data.name == "cifar100-coarse"
+    assert data.class_names == CIFAR100_COARSE_NAMES and data.n_classes == 20
+    fine = load_data(f"cifar100:{tmp_path}")
+    assert fine.y_train.tolist() == [0, 99, 5] and fine.fingerprint != data.fingerprint
+
+
+def test_coarse_labels_of_the_hubs_cifar100(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the folder of CIFAR-100, where there are fine labels too."""
+    folder = tmp_path / "cifar100"
+    folder.mkdir()
+    images = [png(image) for image in pixels(3)]
+    for split in ("train", "test"):
+        struct = pa.array([{"bytes": i, "path": None} for i in images])
+        table = {"img": struct, "fine_label": [0, 99, 5], "coarse_label": [4, 19, 6]}
+        pq.write_table(pa.table(table), folder / f"{split}-00000-of-00001.parquet")
+    monkeypatch.setenv("MISLABEL_DATA", str(tmp_path))
+    assert load_data("cifar100-coarse").y_train.tolist() == [4, 19, 6]
+    assert load_data("cifar100").y_train.tolist() == [0, 99, 5]
+
+
+def test_a_coarse_label_out_of_range(tmp_path: Path) -> None:
+    write_original100(tmp_path / "root", [0, 99, 5], [4, 20, 6])
+    expected = "coarse_labels=20 at index 1; must be between 0 and 19"
+    path = str(tmp_path / "root" / "train")
+    assert rule(f"cifar100-coarse:{tmp_path / 'root'}") == (path, expected)
+
+
+@pytest.mark.data
+def test_coarse_names_stand_for_the_superclasses(data_folder: Path) -> None:
+    """In the order of CIFAR-N's own coarse labels: superclass by superclass, names sorted."""
+    fine = load_labels(data_folder / "cifar-n/CIFAR-100_human.pt", column="clean_label").labels
+    coarse = load_labels(
+        data_folder / "cifar-n/CIFAR-100_human.pt", column="clean_coarse_label"
+    ).labels
+    for number, group in enumerate(CIFAR100_SUPERCLASSES):
+        assert set(coarse[np.isin(fine, group)]) == {number}
+    assert list(CIFAR100_COARSE_NAMES) == sorted(CIFAR100_COARSE_NAMES)
+    names = [{CIFAR100_NAMES[i] for i in group} for group in CIFAR100_SUPERCLASSES]
+    for name, member in {"fish": "shark", "people": "girl", "trees": "oak_tree",
+                         "vehicles_1": "bus", "vehicles_2": "tank"}.items():  # fmt: skip
+        assert member in names[CIFAR100_COARSE_NAMES.index(name)]
 
 
 @pytest.mark.parametrize(

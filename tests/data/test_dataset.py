@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mislabel.data import Dataset
+from mislabel.data import Dataset, load_data
 from mislabel.data.split import stratified_split
 from mislabel.errors import InputError
 
@@ -152,3 +152,18 @@ def test_split_needs_two_of_each_class() -> None:
     assert str(caught.value) == (
         """data="class 'b'": has 1 example; a held-out test set needs at least 2 of each class"""
     )
+
+
+def test_a_test_subset_is_balanced_and_leaves_training_alone() -> None:
+    data = load_data("digits")
+    found = data.test_subset(30, seed=1)
+    assert np.bincount(found.y_test).tolist() == [3] * 10
+    assert found.x_train is data.x_train and found.train_indices is data.train_indices
+    rows = {row.tobytes() for row in data.x_test}
+    assert all(row.tobytes() in rows for row in found.x_test)
+    again, other = data.test_subset(30, seed=1), data.test_subset(30, seed=2)
+    np.testing.assert_array_equal(found.x_test, again.x_test)
+    assert not np.array_equal(found.x_test, other.x_test)
+    assert found.fingerprint != data.fingerprint
+    with pytest.raises(InputError, match="test_subset=9: must be a whole number from 10"):
+        data.test_subset(9, seed=0)

@@ -8,7 +8,7 @@ import pytest
 from mislabel.data import SOURCES, Dataset, load_data, source_help
 from mislabel.errors import InputError
 
-KNOWN = "Known: cifar10, cifar100, digits, folder, npz"
+KNOWN = "Known: cifar10, cifar100, cifar100-coarse, digits, folder, npz"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,10 @@ def test_bad_image_size(size: object) -> None:
 
 
 def test_every_source_says_how_it_is_used() -> None:
-    assert source_help() == "digits | cifar10[:PATH] | cifar100[:PATH] | folder:PATH | npz:PATH"
+    assert source_help() == (
+        "digits | cifar10[:PATH] | cifar100[:PATH] | cifar100-coarse[:PATH] | folder:PATH | "
+        "npz:PATH"
+    )
     for source in SOURCES:
         assert source.example.partition(":")[0] == source.name
         assert source.title and source.paper

@@ -1,5 +1,8 @@
 """Plain arrays in an ``.npz`` file."""
 
+import io
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -105,16 +108,84 @@ def test_features_must_be_finite(tmp_path: Path, value: float) -> None:
     assert caught.value.rule == f"x_train has {value} at (4, 1); must be finite"
 
 
-def test_no_pickle_is_read(tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> Any:
-            return Path.touch, (tmp_path / "marker",)
+class Evil:
+    """Unpickling this makes the folder that `marker` names."""
 
-    evil = np.empty(6, dtype=object)
-    evil[:] = [Evil() for _ in range(6)]
-    with pytest.raises(InputError, match="its y_train cannot be read \\(Object arrays cannot"):
-        load(tmp_path, y_train=evil)
-    assert not (tmp_path / "marker").exists()
+    marker = Path("marker")
+
+    def __reduce__(self) -> Any:
+        return Path.mkdir, (self.marker,)
+
+
+def npy(array: Any, **how: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, **how)
+    return buffer.getvalue()
+
+
+def with_entry(tmp_path: Path, key: str, content: bytes, before: bytes = b"") -> str:
+    """What is said of a good archive in which the entry `key` is `content`, after other bytes."""
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays().items():
+            archive.writestr(f"{name}.npy", content if name == key else npy(array))
+        if key not in arrays():
+            archive.writestr(f"{key}.npy", content)
+    path.write_bytes(before + path.read_bytes())
+    with pytest.raises(InputError) as caught:
+        load_data(f"npz:{path}")
+    assert caught.value.argument == "data" and caught.value.value == str(path)
+    return caught.value.rule
+
+
+@pytest.mark.parametrize("key", ["x_train", "y_test", "class_names"])
+def test_no_pickle_is_read(tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    marker = tmp_path / "marker"
+    monkeypatch.setattr(Evil, "marker", marker)
+    pickle.loads(pickle.dumps(Evil()))  # noqa: S301
+    assert marker.is_dir(), "the payload would do something"
+    marker.rmdir()
+    evil = np.array([Evil()] * 6, dtype=object)
+    nested = np.array([(Evil(),)], dtype=[("a", object)])
+    rule = f"its {key} cannot be read (it holds pickled objects, which are never loaded)"
+    for array in (evil, nested):
+        assert with_entry(tmp_path, key, npy(array, allow_pickle=True)) == rule
+    assert with_entry(tmp_path, key, pickle.dumps(Evil())).startswith(key)
+    assert not marker.exists()
+
+
+def test_the_first_bytes_do_not_choose_the_reader(tmp_path: Path) -> None:
+    """An archive is read as one, whatever stands before it; NumPy's own `load` would not."""
+    path = tmp_path / "a.npz"
+    np.savez(path, **arrays())
+    whole = path.read_bytes()
+    for before in (npy(np.zeros(3)), pickle.dumps(Evil())):
+        path.write_bytes(before + whole)
+        assert load_data(f"npz:{path}").y_train.tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def header(text: str) -> bytes:
+    padded = text.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999999,), }",
+            "Unable to alloc",
+        ),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (-3,), }", "negative dimensions"),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (6,3", ""),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (6L,3), }", "Reading `.npy`"),
+        ("{'descr': 'xx', 'fortran_order': False, 'shape': (6,3), }", "descr is not a valid"),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (6,3), }", "EOF"),
+    ],
+)
+def test_damaged_headers(tmp_path: Path, text: str, said: str) -> None:
+    rule = with_entry(tmp_path, "x_test", header(text))
+    assert rule.startswith(f"its x_test cannot be read ({said}") and "\n" not in rule
 
 
 def test_broken_files(tmp_path: Path) -> None:

@@ -160,6 +160,23 @@ def test_labels_changed_after_writing(here: Path, suffix: str) -> None:
     )
 
 
+@pytest.mark.parametrize(("suffix", "column"), [(".parquet", "clean_label"), (".pt", "clean_label"),
+                                                (".csv", "given_label")])  # fmt: skip
+def test_a_receipt_is_that_of_the_noisy_labels(here: Path, suffix: str, column: str) -> None:
+    """Clean labels are read, and not taken for what the receipt is about."""
+    labels = NoisyLabels(NOISY, clean_labels=CLEAN, n_classes=5, receipt=RECEIPT)
+    labels.save(f"a{suffix}")
+    found = load_labels(f"a{suffix}", column=column)
+    assert found == NoisyLabels(CLEAN, n_classes=5)
+    assert found.receipt.generator == "file" and found.receipt.seed is None
+    assert found.receipt.parameters == {"name": f"a{suffix}", "column": column}
+    NoisyLabels(NOISY[::-1], clean_labels=CLEAN).save(f"b{suffix}")
+    Path(f"b{suffix}").replace(f"a{suffix}")
+    assert refusal(lambda: load_labels(f"a{suffix}", column=column)) == (
+        f"labels='a{suffix}': differs from its receipt: it was changed after it was written"
+    )
+
+
 @pytest.mark.parametrize("content", [{}, [], {"format": 1}, "other format"])
 def test_what_is_no_receipt(here: Path, content: Any) -> None:
     labels = NoisyLabels(NOISY)

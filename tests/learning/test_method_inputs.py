@@ -192,7 +192,7 @@ def test_neighbours_need_company() -> None:
         ({"optimizer": "adamw"}, "optimizer='adamw': unknown choice; did you mean 'adam'? "
                                  "Known: adam, sgd"),
         ({"schedule": "steps"}, "schedule='steps': unknown choice; did you mean 'step'? "
-                                "Known: constant, cosine, one-cycle, step"),
+                                "Known: constant, cosine, linear, one-cycle, step"),
         ({"augment": "flip"}, "augment='flip': unknown choice; did you mean 'crop-flip'? "
                               "Known: auto, crop-flip, none"),
         ({"precision": "half"}, "precision='half': unknown choice; "

@@ -56,7 +56,8 @@ def test_rates_stay_between_zero_and_the_peak(schedule: str, epochs: int, steps:
 
 def test_the_presets() -> None:
     shared = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "batch_size": 64,
-              "gamma": 0.1, "augment": "auto"}  # fmt: skip
+              "gamma": 0.1, "augment": "auto", "decay_start": 0, "decay_momentum": None,
+              "drop_last": False}  # fmt: skip
     lim2025 = shared | {
         "network": "resnet34",
         "epochs": 200,
@@ -76,8 +77,18 @@ def test_the_presets() -> None:
         "precision": "auto",
     }
     fast = mlp | {"network": "cnn", "epochs": 12, "learning_rate": 0.05, "schedule": "one-cycle"}
+    pmd_eta = shared | {
+        "network": "preact_resnet34",
+        "epochs": 25,
+        "batch_size": 128,
+        "learning_rate": 0.001,
+        "nesterov": True,
+        "schedule": "constant",
+        "milestones": [],
+        "precision": "auto",
+    }
     found = {name: preset().to_json() for name, preset in RECIPES.items()}
-    wanted = {"mlp": mlp, "fast": fast, "lim2025": lim2025}
+    wanted = {"mlp": mlp, "fast": fast, "lim2025": lim2025, "pmd-eta": pmd_eta}
     assert {name: found[name] for name in wanted} == wanted
 
 

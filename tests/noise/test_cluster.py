@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mislabel.errors import InputError
 from mislabel.features import load_map
+from mislabel.files import hash_array
 from mislabel.noise import Cluster, make_noise
 from mislabel.noise import cluster as module
 from mislabel.noise.base import check_problem
@@ -41,8 +42,8 @@ def slow_distances(positions: np.ndarray, labels: np.ndarray, centres: list[np.n
         nearest = math.inf
         for centre in centres[label]:
             squared = 0.0
-            for a, b in zip(point, positions[centre], strict=True):
-                squared += (a - b) ** 2
+            for a, b in zip(point.tolist(), positions[centre].tolist(), strict=True):
+                squared += (a - b) * (a - b)
             nearest = min(nearest, math.sqrt(squared))
         found.append(nearest)
     return np.array(found)
@@ -134,6 +135,141 @@ def test_many_centres_in_many_dimensions(drawn_centres: list[list[np.ndarray]], 
     flips = np.zeros(120, dtype=bool)
     flips[np.argsort(distance, kind="stable")[:48]] = True
     agree(noisy, flips, positions)
+
+
+# The sieve and the tree
+
+
+def scattered(kind: str, d: int, seed: int) -> np.ndarray:
+    """(90, d) points of three classes in turn, of a kind that makes trouble for float32.
+
+    The first 36 are the centres of `test_distances_are_the_plain_ones_bit_for_bit`.
+    """
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(90, d))
+    if kind == "far away":  # near-ties in float32, whose last digit is 0.06 here
+        return 1e6 + points
+    if kind == "on a sphere":  # all centres nearly equally near
+        return points / np.linalg.norm(points, axis=1, keepdims=True) + 3
+    if kind == "mirrored":  # two centres of each class are nearest, up to 1e-9
+        pairs = np.arange(36) // 6 * 6 + np.arange(36) % 3
+        points[:36] = points[pairs]
+        points[:, 0] = 1e-9 * points[:, 0]
+        points[:36, 0] = np.where(np.arange(36) // 3 % 2, 1.0, -1.0)
+        return points + 1
+    if kind == "dense centres":  # as far as float64 can tell, and less
+        points[:36] *= 1e-9
+        points[36:] *= 1e6
+        return points
+    if kind == "equal":
+        return np.tile(points[:3], (30, 1))
+    if kind == "one far off":
+        points[0] *= 1e9
+    scales = {"tiny": 1e-25, "underflow": 3e-22, "smallest": 1e-160, "huge": 1e18, "largest": 1e160}
+    return points * scales.get(kind, 1.0)
+
+
+SINGLE = ["plain", "far away", "on a sphere", "mirrored", "dense centres", "equal", "one far off",
+          "tiny", "underflow", "huge"]  # fmt: skip
+TROUBLES = [(kind, "f4") for kind in SINGLE]
+TROUBLES += [(kind, "f8") for kind in (*SINGLE, "smallest", "largest")]
+
+
+@pytest.mark.parametrize(("kind", "type_"), TROUBLES)
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 9, 40])
+@pytest.mark.parametrize("few", [0, 256], ids=["tree", "sieve"])
+def test_distances_are_the_plain_ones_bit_for_bit(
+    kind: str, type_: str, d: int, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever float32 makes of them, with a limit and without, and the nearest centroids too."""
+    monkeypatch.setattr(module, "FEW_CENTRES", few)
+    labels = np.arange(90) % 3
+    positions = scattered(kind, d, d).astype(type_)
+    problem = check_problem(labels, 3, positions, None, None, None, 0, "cluster")
+    centres = [np.flatnonzero(labels == c)[:12] for c in range(3)]
+    exact = positions.astype(np.float64)
+    expected = slow_distances(exact, labels, centres)
+    found = module.distance_to_centres(problem, problem.positions, centres)
+    np.testing.assert_array_equal(found, expected)
+    borders = np.sort(expected)[[40, 50, 60, 70, 80]]
+    for limit in (*borders, *np.nextafter(borders, np.inf), 1.0):
+        within = module.distance_to_centres(problem, problem.positions, centres, limit=limit)
+        np.testing.assert_array_equal(within < limit, expected < limit)
+        np.testing.assert_array_equal(within[expected < limit], expected[expected < limit])
+    flipped = np.arange(90) % 7 < 5
+    targets = module.nearest_other_class(problem, problem.positions, flipped)
+    np.testing.assert_array_equal(targets, slow_nearest_class(exact, labels)[flipped])
+
+
+def slow_nearest_class(positions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(N,) the other class of the nearest centroid, by loops; of equal ones the first."""
+    rows = positions.tolist()
+    sums = {c: [0.0] * len(rows[0]) for c in np.unique(labels).tolist()}
+    for x, c in zip(rows, labels.tolist(), strict=True):
+        sums[c] = [a + b for a, b in zip(sums[c], x, strict=True)]
+    sizes = np.bincount(labels).tolist()
+    found = []
+    for x, own in zip(rows, labels.tolist(), strict=True):
+        best = (math.inf, min(set(sums) - {own}))
+        for c, total in sums.items():
+            if c != own:
+                squared = 0.0
+                for a, b in zip(x, total, strict=True):
+                    squared += (a - b / sizes[c]) * (a - b / sizes[c])
+                best = min(best, (squared, c))
+        found.append(best[1])
+    return np.array(found)
+
+
+@pytest.mark.parametrize("d", [2, 5])
+def test_of_equally_near_centroids_the_lower_class_counts(d: int) -> None:
+    """Class 2 lies in the middle between the centroids of 0, 1 and 3."""
+    positions = np.zeros((4, d))
+    positions[[0, 1, 3], [0, 1, 0]] = [1, 1, -1]
+    for labels, target in (([0, 1, 2, 3], 0), ([3, 1, 2, 0], 0), ([3, 2, 1, 0], 0)):
+        problem = check_problem(labels, 4, positions, None, None, None, 0, "cluster")
+        flipped = np.array([False, False, True, False])
+        found = module.nearest_other_class(problem, problem.positions, flipped)
+        assert found.tolist() == [target]
+
+
+@pytest.mark.parametrize("d", [2, 3, 12])
+def test_float32_and_float64_give_the_same_labels_and_receipts(d: int) -> None:
+    """The same numbers in either type: they hash alike, and nothing is rounded on the way."""
+    labels = np.arange(400) % 4
+    single = np.random.default_rng(d).normal(size=(400, d)).astype(np.float32)
+    for model in (Cluster(rate=0.3), Cluster(n=20, r=0.3 * d)):
+        first, second = (
+            model.corrupt(labels, positions=points, seed=1)
+            for points in (single, single.astype(np.float64))
+        )
+        assert 0 < first.rate < 1
+        assert first == second and first.receipt == second.receipt
+        assert first.receipt.inputs["positions"] == hash_array(single.astype(np.float64))
+
+
+@pytest.mark.parametrize("n", [5, 400])
+@pytest.mark.parametrize("d", [2, 64])
+def test_memory_stays_below_a_copy_of_the_features(n: int, d: int) -> None:
+    """What a draw takes at its peak, apart from a few numbers per example, fits in 8 MB."""
+    import tracemalloc
+
+    size = 60_000
+    labels = np.arange(size) % 4
+    points = np.random.default_rng(0).standard_normal((size, d), dtype=np.float32)
+    model = Cluster(rate=0.3, n=n)
+    model.corrupt(labels[:2_000], positions=points[:2_000], seed=0)
+    tracemalloc.start()
+    try:
+        model.corrupt(labels, positions=points, seed=0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8e6 + 8 * 12 * size
+    assert d == 2 or peak < points.nbytes
+
+
+# By hand
 
 
 @pytest.mark.parametrize("d", [2, 12])

@@ -6,17 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from noise_examples import sure_probabilities
 
-from mislabel.noise import PMD, Cluster, NoiseModel, Symmetric
+from mislabel.errors import InputError
+from mislabel.files import hash_array
+from mislabel.noise import PMD, Cluster, NoiseModel, Symmetric, make_noise
 from mislabel.noise.rates import (
     flip_count,
     flip_counts_per_class,
     flip_smallest,
+    members_of_classes,
+    stated_range,
     systematic_sample,
 )
+from mislabel.noise.transition import _targets
 
 modest = settings(deadline=None, derandomize=True, max_examples=60)
 MODELS: list[type[Any]] = [Symmetric, Cluster, PMD]
@@ -68,6 +73,47 @@ def test_a_hundred_classes_of_twenty() -> None:
 # The pieces
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.0, 1.0, "0 and 1"),
+        (3 / 7, 5.5 / 7, "0.4286 and 0.7857"),
+        (0.1 + 0.2, 0.7, "0.3 and 0.7"),
+        (0.12341, 0.12349, "0.12341 and 0.12349"),
+        (0.3, 0.3, "0.3 and 0.3"),
+        (1 / 300_000, 2 / 3, "3.334e-06 and 0.6666"),
+        (np.float64(0.25), np.float64(0.5), "0.25 and 0.5"),
+    ],
+)
+def test_ranges_are_stated_rounded_inwards(low: float, high: float, text: str) -> None:
+    assert stated_range(low, high) == text
+
+
+def test_the_stated_end_of_a_transition_matrix_can_be_typed() -> None:
+    """Two of three examples can flip; 0.6667 would be too much."""
+    model = make_noise("asymmetric:0.7,map=0>1")
+    with pytest.raises(InputError) as caught:
+        model.corrupt([0, 0, 1])
+    assert str(caught.value) == "rate=0.7: must be between 0 and 0.6666"
+    assert make_noise("asymmetric:0.6666,map=0>1").corrupt([0, 0, 1]).flipped.sum() == 2
+
+
+@modest
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.sampled_from([7, 9]))
+def test_members_of_classes(labels: list[int], n_classes: int) -> None:
+    found = members_of_classes(np.array(labels), n_classes)
+    assert len(found) == n_classes
+    expected = [[i for i, y in enumerate(labels) if y == c] for c in range(7)]
+    assert [group.tolist() for group in found[:7]] == expected
+    assert not any(len(group) for group in found[7:])
+
+
+def test_members_of_more_classes_than_16_bits_count() -> None:
+    found = members_of_classes(np.array([65_537, 1, 65_536, 1]), 65_538)
+    assert found[1].tolist() == [1, 3] and found[0].tolist() == []
+    assert found[65_536].tolist() == [2] and found[65_537].tolist() == [0]
+
+
 @modest
 @given(numerator=st.integers(0, 64), n=st.integers(0, 10**6))
 def test_flip_count_rounds_halves_up(numerator: int, n: int) -> None:
@@ -78,6 +124,17 @@ def test_flip_count_rounds_halves_up(numerator: int, n: int) -> None:
 @given(rate=st.floats(0, 1), n=st.integers(0, 10**6))
 def test_flip_count_is_within_half_an_example(rate: float, n: int) -> None:
     assert abs(flip_count(rate, n) - rate * n) <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (40_000, 9), (2, 200_000), (0, 4), (4, 0)])
+def test_float32_hashes_as_float64(shape: tuple[int, int]) -> None:
+    """Block by block, also where a row or the whole is larger than a block."""
+    values = np.random.default_rng(0).random(shape, dtype=np.float32)
+    expected = hash_array(values.astype(np.float64))
+    assert hash_array(values, as_type=np.float64) == expected
+    assert hash_array(np.asfortranarray(values), as_type="f8") == expected
+    assert hash_array(values) != expected
+    assert hash_array(values.astype(np.float64), as_type=np.float64) == expected
 
 
 def slow_counts_per_class(rate: float, sizes: list[int], ties: np.ndarray) -> list[int]:
@@ -171,6 +228,37 @@ def test_systematic_sample_of_a_given_size(
     count = data.draw(st.integers(0, int((p > 0.01).sum())))
     chosen = systematic_sample(p, np.random.default_rng(seed), count=count)
     assert chosen.sum() == count and not chosen[p == 0].any()
+
+
+class Zeros:
+    """A generator whose every number is 0 and whose order is the given one."""
+
+    def random(self, size: int | None = None) -> Any:
+        return 0.0 if size is None else np.zeros(size)
+
+    def permutation(self, n: int) -> np.ndarray:
+        return np.arange(n)
+
+
+@modest
+@given(chances.filter(lambda c: sum(x > 0.01 for x in c) >= 1), st.floats(0, 1))
+@example([1.0] * 49, 1 / 49)
+def test_systematic_sample_from_the_very_start(chances: list[float], share: float) -> None:
+    """With a start of 0 the last one is missed unless the sum is the size to the last digit.
+
+    49 * (1 / 49) is less than 1.
+    """
+    p = np.array(chances)
+    count = round(share * int((p > 0.01).sum()))
+    chosen = systematic_sample(p, Zeros(), count=count)  # type: ignore[arg-type]
+    assert chosen.sum() == count and not chosen[p == 0].any()
+
+
+def test_a_random_number_of_zero_takes_the_first_target_that_occurs() -> None:
+    matrix = np.array([[0.5, 0.0, 0.5, 0.0], [0.0, 0.2, 0.0, 0.8], [0.1, 0.1, 0.1, 0.7],
+                       [0.0, 0.0, 1.0, 0.0]])  # fmt: skip
+    found = _targets(np.array([0, 1, 2, 3]), matrix, Zeros())  # type: ignore[arg-type]
+    assert found.tolist() == [2, 3, 0, 2]
 
 
 @pytest.mark.parametrize(

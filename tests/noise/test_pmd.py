@@ -1,6 +1,7 @@
 """PMD noise: polynomials by hand, the solved factor against a slow twin, exact draws."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mislabel.errors import InputError
-from mislabel.noise import PMD
-from mislabel.noise.pmd import MARGIN_POLYNOMIALS, Margins, _crossing
+from mislabel.noise import PMD, make_noise
+from mislabel.noise.pmd import FEW_CLASSES, MARGIN_POLYNOMIALS, Margins, _crossing, two_likeliest
 
 modest = settings(deadline=None, derandomize=True, max_examples=100)
 FIRST, SECOND, NEITHER = "first", "second", "neither"
@@ -76,6 +77,41 @@ def test_margins_by_hand() -> None:
     np.testing.assert_allclose(found.polynomial, [0.125, 0.027, 0.015625], rtol=1e-12)
     assert found.first_right.tolist() == [True, False, False]
     assert found.second_right.tolist() == [False, True, False]
+
+
+@modest
+@given(
+    n_classes=st.sampled_from([2, 3, 4, 7, FEW_CLASSES, FEW_CLASSES + 1, 50]),
+    n_examples=st.sampled_from([1, 5, 700]), levels=st.sampled_from([1, 3, 10**9]),
+    seed=st.integers(0, 1000), single=st.booleans(),
+)  # fmt: skip
+def test_the_two_likeliest_against_a_sort(
+    n_classes: int, n_examples: int, levels: int, seed: int, single: bool
+) -> None:
+    """Few classes and many; equal probabilities, of which the lower class counts as likelier.
+
+    Ties matter: how NumPy's partitions order them depends on the processor.
+    """
+    values = np.random.default_rng(seed).integers(levels, size=(n_examples, n_classes)) / levels
+    eta = values.astype(np.float32 if single else np.float64)
+    first, second, margin = two_likeliest(eta)
+    order = np.argsort(-eta, axis=1, kind="stable")
+    np.testing.assert_array_equal(first, order[:, 0])
+    np.testing.assert_array_equal(second, order[:, 1])
+    top = np.take_along_axis(eta.astype(np.float64), order, axis=1)
+    np.testing.assert_array_equal(margin, top[:, 0] - top[:, 1])
+    assert margin.dtype == np.float64
+
+
+def test_float32_probabilities_are_taken_as_they_are() -> None:
+    """The same labels and receipt as for the same numbers in float64."""
+    clean = np.arange(500) % 5
+    logits = np.random.default_rng(0).normal(size=(500, 5)) + 2 * np.eye(5)[clean]
+    eta = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
+    for model in (PMD(rate=0.6), PMD(rate=0.6, per_class=True, type=3), PMD(factor=1.4)):
+        single = model.corrupt(clean, probabilities=eta, seed=2)
+        double = model.corrupt(clean, probabilities=eta.astype(np.float64), seed=2)
+        assert single == double and single.receipt == double.receipt
 
 
 @pytest.mark.parametrize(("type_", "value"), [(1, 0.625), (2, 0.125), (3, 0.875 / 3)])
@@ -244,7 +280,7 @@ def test_flip_probabilities_are_kept_by_exact_draws() -> None:
     ],
 )
 def test_crossings_by_hand(breaks: Any, expected: Any, count: int, t: float) -> None:
-    assert _crossing(np.array(breaks, float), np.array(expected, float), count, 5) == t
+    assert _crossing(np.array(breaks, float), np.array(expected, float), count) == t
 
 
 # The whole model
@@ -312,6 +348,52 @@ def test_unreachable_rates_state_the_range() -> None:
     for rate in (0.5, 0.75):
         noisy = PMD(rate=rate).corrupt(clean, n_classes=3, probabilities=probabilities)
         assert noisy.rate == rate
+
+
+def test_unreachable_rates_are_named_as_they_were_given() -> None:
+    """Of 7 examples 0.1 would be one flip, a rate of 0.1429; the message says 0.1."""
+    probabilities = np.tile([0.0, 0.7, 0.3], (7, 1))
+    with pytest.raises(InputError) as caught:
+        PMD(rate=0.1).corrupt(np.zeros(7, dtype=int), n_classes=3, probabilities=probabilities)
+    rule = "cannot be reached with these probabilities; between 1 and 1 can"
+    assert str(caught.value) == f"rate=0.1: {rule}"
+    with pytest.raises(InputError) as caught:
+        make_noise("pmd:0.1").corrupt([0] * 7, n_classes=3, probabilities=probabilities, seed=1)
+    assert str(caught.value) == f"rate=0.1: {rule}"
+
+
+def test_unreachable_rates_name_the_class() -> None:
+    """Class 1 is always right first; of class 3 half is right in neither."""
+    probabilities = probabilities_of([[0.2, 0.5, 0.2, 0.1], [0.1, 0.2, 0.2, 0.5],
+                                      [0.4, 0.3, 0.2, 0.1]], 10)  # fmt: skip
+    clean = np.repeat([1, 3, 3], 10)
+    model = PMD(rate=0.25, per_class=True)
+    with pytest.raises(InputError) as caught:
+        model.corrupt(clean, n_classes=4, probabilities=probabilities)
+    assert str(caught.value) == (
+        "rate=0.25: cannot be reached in class 3 with these probabilities; between 0.5 and 1 can"
+    )
+    assert PMD(rate=0.5, per_class=True).corrupt(
+        clean, n_classes=4, probabilities=probabilities
+    ).rate_per_class[[1, 3]].tolist() == [0.5, 0.5]  # fmt: skip
+
+
+@modest
+@given(skill=st.floats(0, 4), seed=st.integers(0, 1000), size=st.integers(3, 400))
+def test_the_ends_of_the_stated_range_can_be_reached(skill: float, seed: int, size: int) -> None:
+    """What the message says can be typed: its digits are rounded inwards."""
+    rng = np.random.default_rng(seed)
+    clean = rng.integers(4, size=size)
+    logits = rng.normal(size=(size, 4)) + skill * np.eye(4)[clean]
+    eta = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for rate in (0.0, 1.0):
+        try:
+            PMD(rate=rate).corrupt(clean, n_classes=4, probabilities=eta)
+        except InputError as error:
+            ends = [float(end) for end in re.findall(r"[\d.e-]+(?= and| can)", str(error))]
+            for end in ends:
+                PMD(rate=end).corrupt(clean, n_classes=4, probabilities=eta)
+            assert len(ends) == 2 and ends[0] <= ends[1]
 
 
 @pytest.mark.parametrize(

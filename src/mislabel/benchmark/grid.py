@@ -2,73 +2,55 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from mislabel.benchmark.inputs import InputOptions
 from mislabel.errors import InputError
-from mislabel.features import canonical_encoder
-from mislabel.learning import METHODS, NoisyLabelClassifier, make_method, make_recipe
+from mislabel.learning import METHODS, NoisyLabelClassifier, make_method
 from mislabel.learning.networks import check_network
-from mislabel.noise import NOISE, Human, NoiseModel, make_noise
-from mislabel.noise.human import HUMAN_SETS, find_human_file
+from mislabel.noise import NOISE
 from mislabel.seeds import check_seed
 from mislabel.specs import canonical_spec, split_spec
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
-    """What to run.
+class Grid(InputOptions):
+    """What to run, on the inputs that `InputOptions` describes.
 
-    data: a data spec ("digits", "cifar10:PATH"). noises, methods: specs, "cluster:0.35",
-    "snls:k=20". seeds: one training per seed. subset: class-balanced size of the training set.
-    map, features: files that stand in for the computed map and for the encoder's features; a
-    given map also serves methods and probabilities when no features are given.
-    seed: of everything drawn once, subset, map and noise; labels are the same for all methods
-    and seeds. recipe, network, epochs: of all trainings, unless a method's spec says otherwise.
-    device: "auto", "cpu" or "cuda".
+    noises, methods: specs, "cluster:0.35", "snls:k=20". seeds: one training per seed; labels are
+    the same for all methods and seeds. recipe, network, epochs: of all trainings, unless a
+    method's spec says otherwise. known_rate: tell the methods that take a noise rate the rate
+    that the labels really have, as papers often do; otherwise they estimate it. test_features:
+    file of the test examples' features, beside `features`, for methods that predict from them;
+    without it these take the encoder's features to predict from, of both, and the given features
+    or map only to look for neighbours.
     """
 
-    data: str
     noises: Sequence[str]
     methods: Sequence[str]
     seeds: Sequence[int]
-    subset: int | None = None
-    image_size: int | None = None
-    map: Path | None = None
-    features: Path | None = None
-    encoder: str = "pixels"
-    seed: int = 0
     recipe: str = "auto"
     network: str | None = None
     epochs: int | None = None
-    device: str = "auto"
+    known_rate: bool = False
+    test_features: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("noises", "methods", "seeds"):
             if not getattr(self, name):
                 raise InputError(name, [], "needs at least one")
+        if self.test_features is not None and self.features is None:
+            rule = "goes with features of the training set; give features"
+            raise InputError("test_features", str(self.test_features), rule)
         for seed in (self.seed, *self.seeds):
             check_seed(seed)
         set_ = object.__setattr__
         set_(self, "noises", _unique([canonical_noise(spec) for spec in self.noises]))
         set_(self, "methods", _unique([canonical_method(spec) for spec in self.methods]))
         set_(self, "seeds", _unique(list(self.seeds)))
-        set_(self, "encoder", canonical_encoder(self.encoder))
-
-    @property
-    def data_path(self) -> Path | None:
-        """The path in the data spec, if there is one."""
-        _, path = split_spec(self.data, "data")
-        return Path(path) if path else None
-
-    def noise(self, spec: str) -> NoiseModel:
-        """The noise model of a spec; human label files are looked for beside the data too."""
-        model = make_noise(spec)
-        if isinstance(model, Human) and model.file is None and model.which in HUMAN_SETS:
-            near = [] if self.data_path is None else [self.data_path]
-            return replace(model, file=find_human_file(HUMAN_SETS[model.which], *near))
-        return model
+        super().__post_init__()
 
     def method(self, spec: str, seed: int, augment: str) -> NoisyLabelClassifier:
         """The estimator of a method's spec for a seed."""
@@ -87,12 +69,7 @@ class Grid:
         for spec in self.methods:
             estimator = self.method(spec, self.seeds[0], "none")
             estimator.check_parameters()
-            recipe = make_recipe(
-                estimator.recipe,
-                example_shape=example_shape,
-                network=estimator.network,
-                epochs=estimator.epochs,
-            )
+            recipe = estimator.resolve_recipe(example_shape)
             check_network(recipe.network, example_shape)
 
     def command(self) -> str:
@@ -102,7 +79,9 @@ class Grid:
         words = ["mislabel", "bench", "run", "--data", f"{name}:{path.name}" if path else name]
         for field in OPTIONS:
             value = getattr(self, field.name)
-            if value != field.default:
+            if value is True:
+                words.append(f"--{field.name.replace('_', '-')}")
+            elif value != field.default:
                 text = value.name if isinstance(value, Path) else str(value)
                 words += [f"--{field.name.replace('_', '-')}", text]
         for option, specs in (("--noise", self.noises), ("--method", self.methods)):
@@ -126,10 +105,15 @@ def canonical_noise(spec: str) -> str:
 
 
 def canonical_method(spec: str) -> str:
-    """The spec of a method in its one form."""
+    """The spec of a method in its one form; what goes before the grid's own stays spelled out."""
     record = METHODS[split_spec(spec, "method")[0]]
     return canonical_spec(
-        spec, record.estimator, positional=record.positional, argument="method", named=True
+        spec,
+        record.estimator,
+        positional=record.positional,
+        argument="method",
+        named=True,
+        kept=frozenset({"recipe", "network", "epochs"}),
     )
 
 

@@ -13,17 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mislabel.benchmark.audit import check_seeds, unrecorded_line
 from mislabel.benchmark.executor import Workers, run_all
 from mislabel.benchmark.grid import Grid
 from mislabel.benchmark.inputs import Inputs, Say
-from mislabel.benchmark.results import BenchmarkResults, CellResult
+from mislabel.benchmark.results import (
+    NOTHING_HELD_OUT,
+    BenchmarkResults,
+    CellResult,
+    check_epoch,
+)
 from mislabel.benchmark.store import CellKey, RunFolder, missing_cells
 from mislabel.data import Dataset
 from mislabel.errors import InputError
 from mislabel.files import hash_array
 from mislabel.labels import NoisyLabels
-from mislabel.learning import METHODS, Evaluation, make_recipe
-from mislabel.learning.loop import choose_device
+from mislabel.learning import METHODS, Evaluation, MethodRecord, NoisyLabelClassifier
+from mislabel.learning.problem import choose_device
 from mislabel.specs import split_spec
 from mislabel.versions import library_versions
 
@@ -42,7 +48,9 @@ def run_benchmark(
     """Run a grid in the folder `out` and return everything that the folder then holds.
 
     workers: processes at a time; by default one per core on a CPU, one on a GPU.
-    say, progress: told what is being done. Errors: `InputError`, before anything is written.
+    say, progress: told what is being done. Errors: `InputError`, before anything is written; and
+    at the end, when all is stored, where two seeds share initial weights or order
+    (`mislabel.benchmark.audit`).
     """
     folder = RunFolder(Path(out))
     folder.check_usable()
@@ -58,7 +66,19 @@ def run_benchmark(
         if found is None:
             folder.save_labels(spec, labels[spec])
     _train_missing(inputs, labels, keys, folder, workers, progress)
-    return folder.results()
+    results = folder.results()
+    if (line := unrecorded_line(results)) is not None:
+        say(line)
+    check_seeds(results)
+    return results
+
+
+def check_shown(grid: Grid, epoch: str) -> None:
+    """Raise `InputError` for an epoch that no training of the grid will have a figure for."""
+    check_epoch(epoch)
+    selections = [grid.method(spec, 0, "none").selection for spec in grid.methods]
+    if epoch == "selected" and set(selections) == {"last"}:
+        raise InputError("epoch", epoch, NOTHING_HELD_OUT)
 
 
 def _labels(inputs: Inputs, spec: str, stored: NoisyLabels | None) -> NoisyLabels:
@@ -90,7 +110,7 @@ def cell_keys(inputs: Inputs, labels: dict[str, NoisyLabels]) -> list[CellKey]:
             configuration={
                 "data_sha256": dataset.fingerprint,
                 "labels_sha256": hashes[noise],
-                "training": trainings[method],
+                "training": trainings[method] | _known_rate(grid, method, labels[noise]),
             },
         )
         for seed in grid.seeds
@@ -109,20 +129,26 @@ class CellWork:
     dataset: Dataset
     labels: NDArray[np.int64]
     features: NDArray[np.float32] | None
+    guidance: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]
+    known: dict[str, Any]
 
 
 def train_cell(work: CellWork) -> str:
     """Train one cell and store its result; returns the cell's folder name."""
     dataset, key = work.dataset, work.key
-    estimator = work.grid.method(key.method, key.seed, dataset.augment)
+    estimator = work.grid.method(key.method, key.seed, dataset.augment).set_params(**work.known)
     started = time.perf_counter()
     estimator.fit(
         dataset.x_train,
         work.labels,
         classes=np.arange(dataset.n_classes),
         features=work.features,
+        guidance=work.guidance[0],
         evaluation=Evaluation(
-            x_test=dataset.x_test, y_test=dataset.y_test, clean_labels=dataset.y_train
+            x_test=dataset.x_test,
+            y_test=dataset.y_test,
+            clean_labels=dataset.y_train,
+            test_features=work.guidance[1],
         ),
     )
     answers = estimator.test_predictions_
@@ -134,7 +160,7 @@ def train_cell(work: CellWork) -> str:
         curves=estimator.curves_,
         test_accuracy_per_class=_accuracy_per_class(answers, dataset),
         seconds=time.perf_counter() - started,
-        provenance=estimator.provenance_,
+        provenance=estimator.provenance_ | _rate_used(estimator),
     )
     RunFolder(work.folder).save_cell(key, result, answers)
     return key.folder
@@ -163,7 +189,9 @@ def _work(
     inputs: Inputs, labels: dict[str, NoisyLabels], keys: Sequence[CellKey], folder: RunFolder
 ) -> Iterator[CellWork]:
     for key in keys:
-        features = inputs.features if _uses_features(key.method) else None
+        record = _record(key.method)
+        features = inputs.features if record.uses_features else None
+        predicts = record.estimator.predicts_from_features
         yield CellWork(
             key=key,
             grid=inputs.grid,
@@ -171,29 +199,44 @@ def _work(
             dataset=inputs.dataset,
             labels=labels[key.noise].labels,
             features=features,
+            guidance=inputs.guidance if predicts else (None, None),
+            known=_known_rate(inputs.grid, key.method, labels[key.noise]),
         )
+
+
+def _rate_used(estimator: NoisyLabelClassifier) -> dict[str, Any]:
+    """The noise rate that a method went by and where it came from, if it goes by one."""
+    if not hasattr(estimator, "noise_rate_"):
+        return {}
+    return {"noise_rate": estimator.noise_rate_, "noise_rate_source": estimator.noise_rate_source_}
+
+
+def _known_rate(grid: Grid, method: str, labels: NoisyLabels) -> dict[str, float]:
+    """The true noise rate as a parameter, for a method that takes one and is to be told."""
+    estimator = grid.method(method, 0, "none")
+    takes = "noise_rate" in estimator.get_params() and estimator.get_params()["noise_rate"] is None
+    return {"noise_rate": labels.rate} if grid.known_rate and takes else {}
 
 
 def _training(inputs: Inputs, spec: str) -> dict[str, Any]:
     """Parameters and recipe of a method, as JSON values: what its training depends on."""
     estimator = inputs.grid.method(spec, 0, inputs.dataset.augment)
-    recipe = make_recipe(
-        estimator.recipe,
-        example_shape=inputs.dataset.x_train.shape[1:],
-        network=estimator.network,
-        epochs=estimator.epochs,
-    )
+    recipe = estimator.resolve_recipe(inputs.dataset.x_train.shape[1:])
     settings: dict[str, Any] = estimator.get_params(deep=False)
     for name in ("recipe", "network", "epochs", "seed", "device"):
         del settings[name]
     settings["recipe"] = recipe.to_json()
-    if _uses_features(spec):
+    if _record(spec).uses_features:
         settings["features_sha256"] = hash_array(inputs.features)
+    if _record(spec).estimator.predicts_from_features:
+        settings["guidance_sha256"], settings["test_features_sha256"] = map(
+            hash_array, inputs.guidance
+        )
     return settings
 
 
-def _uses_features(spec: str) -> bool:
-    return METHODS[split_spec(spec, "method")[0]].uses_features
+def _record(spec: str) -> MethodRecord:
+    return METHODS[split_spec(spec, "method")[0]]
 
 
 def _accuracy_per_class(answers: NDArray[np.int64], dataset: Dataset) -> list[float | None]:

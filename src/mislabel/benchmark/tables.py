@@ -16,6 +16,7 @@ from mislabel.benchmark.results import (
     BenchmarkResults,
     Summary,
     check_epoch,
+    epoch_choices,
     summarise,
 )
 from mislabel.errors import InputError, did_you_mean
@@ -27,6 +28,8 @@ def table_caption(results: BenchmarkResults, epoch: str) -> str:
     seeds = f"{count} seed" + ("s" if count != 1 else "")
     text = f"Test accuracy in percent, {EPOCH_CHOICES[check_epoch(epoch)]}; "
     text += f"mean ± population deviation over {seeds}."
+    if epoch == "selected" and not all(cell.selects for cell in results.cells):
+        text += " No figure where no labels were held out."
     if results.n_missing:
         are = "training is" if results.n_missing == 1 else "trainings are"
         text += f" {results.n_missing} {are} missing."
@@ -37,7 +40,7 @@ def format_table(results: BenchmarkResults, style: str, *, epoch: str = "last") 
     """The table as text in one of `TABLE_STYLES`."""
     if style not in TABLE_STYLES:
         raise InputError("format", style, f"unknown format; {did_you_mean(style, TABLE_STYLES)}")
-    check_epoch(epoch)
+    check_epoch(epoch, results)
     return TABLE_STYLES[style](results, epoch)
 
 
@@ -117,13 +120,14 @@ def _latex(results: BenchmarkResults, epoch: str) -> str:
 
 
 def _csv(results: BenchmarkResults, epoch: str) -> str:
-    """One row per cell of the table, with all three figures and the number of seeds."""
+    """One row per cell of the table, with all figures and the number of seeds."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [f"{choice}_{part}" for choice in EPOCH_CHOICES for part in ("mean", "deviation")]
+    choices = epoch_choices(results)
+    names = [f"{choice}_{part}" for choice in choices for part in ("mean", "deviation")]
     writer.writerow(["method", "noise", "realised_rate", "seeds", *names])
     for entry in table_entries(results):
-        figures = [entry[choice][part] for choice in EPOCH_CHOICES for part in entry[choice]]
+        figures = [entry[choice][part] for choice in choices for part in entry[choice]]
         row = [entry["method"], entry["noise"], entry["realised_rate"], entry["seeds"], *figures]
         writer.writerow(row)
     return text.getvalue()
@@ -141,7 +145,7 @@ def _json(results: BenchmarkResults, epoch: str) -> str:
 
 
 def table_entries(results: BenchmarkResults) -> list[dict[str, Any]]:
-    """One entry per method and noise, with the figures of all three choices of epoch."""
+    """One entry per method and noise, with the figures of all choices of epoch."""
     entries = []
     for method in results.methods:
         for noise in results.noises:
@@ -153,7 +157,7 @@ def table_entries(results: BenchmarkResults) -> list[dict[str, Any]]:
                 "seeds": len(cells),
                 "training_seconds": round(sum(cell.seconds for cell in cells), 2),
             }
-            for choice in EPOCH_CHOICES:
+            for choice in epoch_choices(results):
                 found = summarise(cells, choice)
                 entry[choice] = {"mean": found.mean, "deviation": found.deviation}
             entries.append(entry)

@@ -19,7 +19,7 @@ INTERRUPTED = 130
 
 def build_app() -> typer.Typer:
     """The whole command line as a Typer application."""
-    from mislabel.cli import bench, demo, embed, noise
+    from mislabel.cli import bench, demo, embed, noise, train
 
     app = typer.Typer(
         name="mislabel",
@@ -32,6 +32,8 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_options)
     app.command("demo")(demo.demo)
+    app.command("train")(train.train)
+    app.command("predict")(train.predict)
     app.command("embed")(embed.embed)
     app.add_typer(bench.app, name="bench")
     app.add_typer(noise.build_app(), name="noise")

@@ -1,5 +1,6 @@
 """``mislabel bench``: run a grid of noises, methods and seeds; print its table; write its page."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,13 +9,17 @@ import typer
 from mislabel.cli.options import (
     Data,
     Device,
+    Encoder,
     Epoch,
+    Eta,
     Features,
     ImageSize,
     Json,
     Map,
+    Probabilities,
     Seed,
     Subset,
+    TestFeatures,
     Workers,
     parse_seeds,
     progress_bar,
@@ -54,21 +59,33 @@ def run(
         typer.Option("--seeds", help="Number of seeds (3: seeds 1, 2, 3), or seeds (4,5 or 4,)."),
     ] = "3",
     subset: Subset = None,
+    test_subset: Annotated[
+        int | None,
+        typer.Option("--test-subset", help="Class-balanced number of test examples."),
+    ] = None,
     image_size: ImageSize = None,
     map: Map = None,
     features: Features = None,
-    encoder: Annotated[
-        str, typer.Option("--encoder", help="Encoder of features that are not given.")
-    ] = "pixels",
+    test_features: TestFeatures = None,
+    probabilities: Probabilities = None,
+    eta: Eta = "cross-fitted",
+    encoder: Encoder = "pixels",
     recipe: Annotated[
-        str, typer.Option("--recipe", help="Training recipe: auto, mlp, fast, lim2025.")
+        str, typer.Option("--recipe", help="Training recipe: auto, mlp, fast, lim2025, pmd-eta.")
     ] = "auto",
     network: Annotated[
-        str | None, typer.Option("--network", help="Network: mlp, cnn, resnet34.")
+        str | None, typer.Option("--network", help="Network: mlp, cnn, resnet34, preact_resnet34.")
     ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", help="Epochs, in place of the recipe's.")
     ] = None,
+    known_rate: Annotated[
+        bool,
+        typer.Option(
+            "--known-rate",
+            help="Tell methods that take a noise rate the labels' true one; else they estimate it.",
+        ),
+    ] = False,
     epoch: Epoch = "last",
     seed: Seed = 0,
     device: Device = "auto",
@@ -83,7 +100,9 @@ def run(
     --noise cluster:0.35 --method standard --method gce --seeds 2 --out runs/c10
     """
     from mislabel.benchmark import Grid, run_benchmark
+    from mislabel.benchmark.audit import unrecorded_line
     from mislabel.benchmark.results import check_epoch
+    from mislabel.benchmark.run import check_shown
 
     check_epoch(epoch)
     grid = Grid(
@@ -92,18 +111,25 @@ def run(
         methods=method,
         seeds=parse_seeds(seeds),
         subset=subset,
+        test_subset=test_subset,
         image_size=image_size,
         map=map,
         features=features,
+        test_features=test_features,
+        probabilities=probabilities,
+        eta=eta,
         encoder=encoder,
         seed=seed,
         recipe=recipe,
         network=network,
         epochs=epochs,
+        known_rate=known_rate,
         device=device,
     )
+    check_shown(grid, epoch)
     with progress_bar() as (say, count):
         results = run_benchmark(grid, out, workers=workers, say=say, progress=count)
+    warn(unrecorded_line(results))
     show(results, out, epoch=epoch, json=json)
 
 
@@ -163,6 +189,41 @@ def report(
         print(json_module.dumps({"page": str(page)}))
     else:
         print(page)
+
+
+@app.command()
+def audit(run: Run, json: Json = False) -> None:
+    """Check that no two seeds of a method share initial weights or order.
+
+    Where seeds do, one line on stderr for each, and exit status 1.
+
+    Example: mislabel bench audit runs/c10
+    """
+    from mislabel.benchmark import load_results
+    from mislabel.benchmark.audit import audit_seeds, unrecorded, unrecorded_line
+
+    results = load_results(run)
+    findings = audit_seeds(results)
+    warn(unrecorded_line(results))
+    for finding in findings:
+        print(f"mislabel: {finding}", file=sys.stderr)
+    missing = len(unrecorded(results))
+    audited = len(results.cells) - missing
+    if json:
+        import json as json_module
+
+        shown = [finding.to_json() for finding in findings]
+        print(json_module.dumps({"audited": audited, "unrecorded": missing, "findings": shown}))
+    elif not findings:
+        print(f"Audited {audited} trainings: no two seeds share initial weights or order.")
+    if findings:
+        raise typer.Exit(1)
+
+
+def warn(line: str | None) -> None:
+    """Print a warning, if there is one, on stderr."""
+    if line is not None:
+        print(f"mislabel: warning: {line}", file=sys.stderr)
 
 
 def show(results: "BenchmarkResults", out: Path, *, epoch: str, json: bool) -> None:

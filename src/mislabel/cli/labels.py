@@ -5,7 +5,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mislabel.cli.options import Data, Features, ImageSize, Json, Map, Seed, Subset, progress_bar
+from mislabel.cli.options import (
+    Data,
+    Device,
+    Encoder,
+    Eta,
+    Features,
+    ImageSize,
+    Json,
+    Map,
+    Probabilities,
+    Seed,
+    Subset,
+    progress_bar,
+)
 
 if TYPE_CHECKING:
     from mislabel.labels import NoisyLabels
@@ -103,7 +116,11 @@ def compare(
     image_size: ImageSize = None,
     map: Map = None,
     features: Features = None,
+    probabilities: Probabilities = None,
+    eta: Eta = "cross-fitted",
+    encoder: Encoder = "pixels",
     seed: Seed = 0,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Draw several noises side by side on the map: right labels pale, wrong ones in colour.
@@ -112,26 +129,28 @@ def compare(
 
     Example: mislabel noise compare cluster:0.35 pmd:0.35 --data digits -o compare.png
     """
-    from mislabel.benchmark import Grid
-    from mislabel.benchmark.inputs import Inputs
+    from mislabel.benchmark.grid import canonical_noise
+    from mislabel.benchmark.inputs import InputOptions, LabelInputs
     from mislabel.outputs import check_file
     from mislabel.report.figures import check_figure_path, comparison_figure, save_figure
 
     check_file(check_figure_path(output, "output"), "output")
-    grid = Grid(
+    options = InputOptions(
         data=data,
-        noises=[f"file:{n}" if Path(n).is_file() else n for n in noises],
-        methods=["standard"],
-        seeds=[1],
         subset=subset,
         image_size=image_size,
         map=map,
         features=features,
+        probabilities=probabilities,
+        eta=eta,
+        encoder=encoder,
         seed=seed,
+        device=device,
     )
+    specs = dict.fromkeys(canonical_noise(_as_spec(noise)) for noise in noises)
     with progress_bar() as (say, _):
-        inputs = Inputs.load(grid, say)
-        drawn = [(spec, inputs.draw(spec)) for spec in grid.noises]
+        inputs = LabelInputs.load(options, say)
+        drawn = [(spec, inputs.draw(spec)) for spec in specs]
         save_figure(comparison_figure(inputs.map, drawn), output, dpi=100)
     if json:
         import json as json_module
@@ -140,6 +159,13 @@ def compare(
         print(json_module.dumps(found, indent=2))
     else:
         print(output)
+
+
+def _as_spec(noise: str) -> str:
+    """The spec of a noise, which may be given as the path of a label file."""
+    from mislabel.specs import format_spec
+
+    return format_spec("file", {"path": noise}, "path") if Path(noise).is_file() else noise
 
 
 def _load(file: Path, clean: Path | None, column: str | None) -> "NoisyLabels":

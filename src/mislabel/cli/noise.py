@@ -11,9 +11,22 @@ from typing import Annotated, Any
 
 import typer
 
+from mislabel.cli.eta import eta
 from mislabel.cli.fetch import fetch
 from mislabel.cli.labels import compare, convert, describe, print_description
-from mislabel.cli.options import Data, Features, ImageSize, Json, Map, Seed, Subset
+from mislabel.cli.options import (
+    Data,
+    Device,
+    Encoder,
+    Eta,
+    Features,
+    ImageSize,
+    Json,
+    Map,
+    Probabilities,
+    Seed,
+    Subset,
+)
 from mislabel.noise import NOISE, NoiseRecord
 from mislabel.specs import parameter_types
 
@@ -21,7 +34,8 @@ from mislabel.specs import parameter_types
 def build_app() -> typer.Typer:
     """The group: one command per noise model, and those for label files."""
     app = typer.Typer(
-        help="Make label noise; describe, convert, compare and fetch label files.",
+        help="Make label noise; describe, convert, compare and fetch label files; keep "
+        "class probabilities.",
         no_args_is_help=True,
         rich_markup_mode="rich",
         epilog="Example: mislabel noise cluster --data digits --rate 0.3 -o labels.csv",
@@ -29,7 +43,7 @@ def build_app() -> typer.Typer:
     for record in NOISE:
         if record.name != "clean":
             app.command(record.name, help=_help(record))(_command(record))
-    for command in (describe, convert, compare, fetch):
+    for command in (describe, convert, compare, eta, fetch):
         app.command(command.__name__)(command)
     return app
 
@@ -46,33 +60,35 @@ def make(
     image_size: ImageSize = None,
     map: Map = None,
     features: Features = None,
+    probabilities: Probabilities = None,
+    eta: Eta = "cross-fitted",
+    encoder: Encoder = "pixels",
     seed: Seed = 0,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """What every command for a noise model does. parameters: those of the model."""
-    from mislabel.benchmark.grid import Grid
-    from mislabel.benchmark.inputs import Inputs
+    from mislabel.benchmark.inputs import InputOptions, LabelInputs
     from mislabel.cli.options import progress_bar
     from mislabel.labels.formats import check_label_file
     from mislabel.realism import describe_labels
-    from mislabel.specs import format_spec
 
     check_label_file(output, "output")
-    defaults = inspect.signature(NOISE[kind].model).parameters
-    given = {key: v for key, v in parameters.items() if v != defaults[key].default}
-    grid = Grid(
+    options = InputOptions(
         data=data,
-        noises=[format_spec(kind, given)],
-        methods=["standard"],
-        seeds=[1],
         subset=subset,
         image_size=image_size,
         map=map,
         features=features,
+        probabilities=probabilities,
+        eta=eta,
+        encoder=encoder,
         seed=seed,
+        device=device,
     )
+    model = NOISE[kind].model(**parameters)
     with progress_bar() as (say, _):
-        labels = Inputs.load(grid, say).draw(grid.noises[0])
+        labels = LabelInputs.load(options, say).draw(model)
     labels.save(output)
     print_description(labels, describe_labels(labels), json)
 

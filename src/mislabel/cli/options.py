@@ -12,7 +12,7 @@ from mislabel.errors import InputError
 
 DATA_HELP = (
     "Where examples come from: digits, cifar10, cifar10:PATH, cifar100, cifar100:PATH, "
-    "folder:PATH or npz:PATH."
+    "cifar100-coarse:PATH, folder:PATH or npz:PATH."
 )
 
 Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
@@ -32,12 +32,41 @@ Features = Annotated[
     Path | None,
     typer.Option("--features", help="Features of the full training set (.npy, .npz, .parquet)."),
 ]
+TestFeatures = Annotated[
+    Path | None,
+    typer.Option(
+        "--test-features",
+        help="Features of the test set, for methods that predict from features, beside --features.",
+    ),
+]
+Probabilities = Annotated[
+    Path | None,
+    typer.Option(
+        "--probabilities",
+        help="Class probabilities of the full training set, one column per class, for pmd "
+        "(.npy, .npz, .parquet, .safetensors).",
+    ),
+]
+Eta = Annotated[
+    str,
+    typer.Option(
+        "--eta",
+        help="Where probabilities come from that are not given: cross-fitted (a quick classifier "
+        "on the features), network (a PreAct ResNet-34 as published; hours without a GPU), "
+        "network:cnn, network:epochs=5.",
+    ),
+]
+Encoder = Annotated[str, typer.Option("--encoder", help="Encoder of features that are not given.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of everything drawn once: subset, map, noise.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Epoch = Annotated[
     str,
-    typer.Option("--epoch", help="Figure to show: last, last10, or best (selected on test data)."),
+    typer.Option(
+        "--epoch",
+        help="Figure to show: last, last10, best (selected on test data), or selected (on held-out "
+        "noisy labels, by methods with selection=noisy-validation).",
+    ),
 ]
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Trainings at a time; by default one per core.")

@@ -15,18 +15,31 @@ from mislabel.seeds import check_seed
 __all__ = ["SOURCES", "Dataset", "SourceRecord", "load_data", "source_help"]
 
 SOURCES: Registry[SourceRecord] = Registry(
-    "data", [digits.RECORD, cifar.CIFAR10, cifar.CIFAR100, folder.RECORD, npz.RECORD]
+    "data",
+    [
+        digits.RECORD,
+        cifar.CIFAR10,
+        cifar.CIFAR100,
+        cifar.CIFAR100_COARSE,
+        folder.RECORD,
+        npz.RECORD,
+    ],
 )
 MAX_IMAGE_SIZE = 4096
 
 
 def load_data(
-    spec: str, *, subset: int | None = None, seed: int = 0, image_size: int | None = None
+    spec: str,
+    *,
+    subset: int | None = None,
+    test_subset: int | None = None,
+    seed: int = 0,
+    image_size: int | None = None,
 ) -> Dataset:
     """The data that `spec` names: ``NAME`` or ``NAME:PATH``, see `source_help`.
 
-    subset: keep a class-balanced random subset of so many training examples.
-    seed: seed of that subset.
+    subset, test_subset: keep class-balanced random subsets of so many training and test examples.
+    seed: seed of these subsets.
     image_size: height and width that images of an image folder are brought to.
     Error: `InputError` with argument "data" when there is no such data or it is broken.
     """
@@ -39,7 +52,8 @@ def load_data(
         raise InputError("data", spec, f"needs a path, such as {source.example}")
     _check_image_size(image_size, source)
     data = source.load(Path(path).expanduser() if path else None, image_size)
-    return data if subset is None else data.subset(subset, seed=seed)
+    data = data if subset is None else data.subset(subset, seed=seed)
+    return data if test_subset is None else data.test_subset(test_subset, seed=seed)
 
 
 def source_help() -> str:

@@ -1,5 +1,8 @@
 """CIFAR-10 and CIFAR-100, from a folder in either of the two layouts in use.
 
+``cifar100-coarse`` is CIFAR-100 with its 20 coarse labels, those of CIFAR-100N's
+``noisy_coarse_label``.
+
 The Hugging Face Hub's (``train-*.parquet``, ``test-*.parquet``) and the original one
 (``data_batch_1`` ... or ``train``, ``test``, ``meta``), in the folder itself or where the
 download puts them below it. The order of rows is kept, so label files line up. Nothing is
@@ -7,7 +10,7 @@ downloaded: without a path the folder is looked for in ``$MISLABEL_DATA`` and in
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ from numpy.typing import NDArray
 
 from mislabel.cache import cache_folder
 from mislabel.data import batches, parquet
-from mislabel.data.cifar_names import CIFAR10_NAMES, CIFAR100_NAMES
+from mislabel.data.cifar_names import CIFAR10_NAMES, CIFAR100_COARSE_NAMES, CIFAR100_NAMES
 from mislabel.data.dataset import Dataset
 from mislabel.data.source import SourceRecord
 from mislabel.errors import InputError
@@ -27,9 +30,13 @@ SHAPE = (32, 32, 3)
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where one of the CIFAR sets lies below a folder, and how it is called there."""
+    """Where one of the CIFAR sets lies below a folder, and how it is called there.
+
+    home: the folder's own name, in ``$MISLABEL_DATA`` and in the cache.
+    """
 
     name: str
+    home: str
     class_names: tuple[str, ...]
     label_columns: tuple[str, ...]
     parquet_folders: tuple[str, ...]
@@ -94,9 +101,9 @@ def _folder_with(folder: Path, candidates: tuple[str, ...], pattern: str) -> Pat
 
 
 def _default_folder(layout: Layout) -> Path:
-    places = [cache_folder() / layout.name]
+    places = [cache_folder() / layout.home]
     if root := os.environ.get("MISLABEL_DATA"):
-        places.insert(0, Path(root) / layout.name)
+        places.insert(0, Path(root) / layout.home)
     for place in places:
         if place.is_dir():
             return place
@@ -119,39 +126,48 @@ def _record(layout: Layout, title: str) -> SourceRecord:
     )
 
 
-CIFAR10 = _record(
-    Layout(
-        name="cifar10",
-        class_names=CIFAR10_NAMES,
-        label_columns=("label",),
-        parquet_folders=(".", "plain_text", "data", "cifar10"),
-        original=batches.OriginalFiles(
-            folder="cifar-10-batches-py",
-            train=tuple(f"data_batch_{i}" for i in range(1, 6)),
-            test=("test_batch",),
-            meta="batches.meta",
-            label_key="labels",
-            names_key="label_names",
-        ),
-        hub="uoft-cs/cifar10",
+_CIFAR10 = Layout(
+    name="cifar10",
+    home="cifar10",
+    class_names=CIFAR10_NAMES,
+    label_columns=("label",),
+    parquet_folders=(".", "plain_text", "data", "cifar10"),
+    original=batches.OriginalFiles(
+        folder="cifar-10-batches-py",
+        train=tuple(f"data_batch_{i}" for i in range(1, 6)),
+        test=("test_batch",),
+        meta="batches.meta",
+        label_key="labels",
+        names_key="label_names",
     ),
-    "CIFAR-10: 50,000 + 10,000 images, 32 x 32, 10 classes",
+    hub="uoft-cs/cifar10",
 )
-CIFAR100 = _record(
-    Layout(
-        name="cifar100",
-        class_names=CIFAR100_NAMES,
-        label_columns=("fine_label", "label"),
-        parquet_folders=(".", "cifar100", "plain_text", "data"),
-        original=batches.OriginalFiles(
-            folder="cifar-100-python",
-            train=("train",),
-            test=("test",),
-            meta="meta",
-            label_key="fine_labels",
-            names_key="fine_label_names",
-        ),
-        hub="uoft-cs/cifar100",
+_CIFAR100 = Layout(
+    name="cifar100",
+    home="cifar100",
+    class_names=CIFAR100_NAMES,
+    label_columns=("fine_label", "label"),
+    parquet_folders=(".", "cifar100", "plain_text", "data"),
+    original=batches.OriginalFiles(
+        folder="cifar-100-python",
+        train=("train",),
+        test=("test",),
+        meta="meta",
+        label_key="fine_labels",
+        names_key="fine_label_names",
     ),
-    "CIFAR-100: 50,000 + 10,000 images, 32 x 32, 100 classes",
+    hub="uoft-cs/cifar100",
+)
+_CIFAR100_COARSE = replace(
+    _CIFAR100,
+    name="cifar100-coarse",
+    class_names=CIFAR100_COARSE_NAMES,
+    label_columns=("coarse_label",),
+    original=replace(_CIFAR100.original, label_key="coarse_labels", names_key="coarse_label_names"),
+)
+
+CIFAR10 = _record(_CIFAR10, "CIFAR-10: 50,000 + 10,000 images, 32 x 32, 10 classes")
+CIFAR100 = _record(_CIFAR100, "CIFAR-100: 50,000 + 10,000 images, 32 x 32, 100 classes")
+CIFAR100_COARSE = _record(
+    _CIFAR100_COARSE, "CIFAR-100 with its 20 coarse classes: the same images, 5 classes in each"
 )

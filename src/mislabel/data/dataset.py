@@ -61,27 +61,22 @@ class Dataset:
         has and the others share the difference. The order of the training set is kept.
         Error: `InputError` when `size` is no whole number from C to N.
         """
-        whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
-        if not whole or not self.n_classes <= size <= len(self):
-            rule = (
-                f"must be a whole number from {self.n_classes} (classes) to {len(self)} (examples)"
-            )
-            raise InputError("subset", size, rule)
-        rng = generator(seed, "subset")
-        # Deal the examples of each class out in random order, class by class in rounds: an
-        # example's round is its rank within its class, and the first `size` are kept.
-        shuffled = rng.permutation(len(self))
-        by_class = shuffled[np.argsort(self.y_train[shuffled], kind="stable")]
-        counts = np.bincount(self.y_train, minlength=self.n_classes)
-        rank = np.arange(len(self)) - np.repeat(np.cumsum(counts) - counts, counts)
-        tie = rng.permutation(self.n_classes)[self.y_train[by_class]]
-        chosen = np.sort(by_class[np.lexsort((tie, rank))[:size]])
+        chosen = _balanced(self.y_train, size, self.n_classes, seed, "subset")
         return replace(
             self,
             x_train=self.x_train[chosen],
             y_train=self.y_train[chosen],
             train_indices=self.train_indices[chosen],
         )
+
+    def test_subset(self, size: int, *, seed: int) -> "Dataset":
+        """A class-balanced random subset of `size` test examples, as `subset` takes of training.
+
+        An accuracy p then has a standard error of sqrt(p (1 - p) / size) from the choice alone;
+        trainings that are compared on the same examples share most of it.
+        """
+        chosen = _balanced(self.y_test, size, self.n_classes, seed, "test_subset")
+        return replace(self, x_test=self.x_test[chosen], y_test=self.y_test[chosen])
 
     def align(self, values: NDArray[Any], name: str) -> NDArray[Any]:
         """Rows of `values` for this data's training examples.
@@ -97,3 +92,23 @@ class Dataset:
         if self.n_train_total != len(self):
             sizes += f" (this subset) or {self.n_train_total} (the full training set)"
         raise InputError(name, f"{len(values)} rows", f"must have one row per example: {sizes}")
+
+
+def _balanced(
+    labels: NDArray[np.int64], size: int, n_classes: int, seed: int, name: str
+) -> NDArray[np.int64]:
+    """Ascending positions of a class-balanced random choice of `size` of `labels`."""
+    whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
+    if not whole or not n_classes <= size <= len(labels):
+        rule = f"must be a whole number from {n_classes} (classes) to {len(labels)} (examples)"
+        raise InputError(name, size, rule)
+    rng = generator(seed, name)
+    # Deal the examples of each class out in random order, class by class in rounds: an
+    # example's round is its rank within its class, and the first `size` are kept.
+    shuffled = rng.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    counts = np.bincount(labels, minlength=n_classes)
+    rank = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    tie = rng.permutation(n_classes)[labels[by_class]]
+    chosen: NDArray[np.int64] = np.sort(by_class[np.lexsort((tie, rank))[:size]])
+    return chosen

@@ -4,6 +4,7 @@ Images are uint8 of shape (N, height, width, channels) or (N, height, width); an
 features, numbers of shape (N, d). Class names are optional. No pickle is ever read.
 """
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,7 +23,9 @@ NAMES_KEY = "class_names"
 AUGMENT_FROM = 24
 _UNREADABLE = (
     ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
+    OverflowError, SyntaxError, TypeError, UserWarning, RuntimeWarning, tokenize.TokenError,
 )  # fmt: skip
+"What a damaged archive, or a damaged header in it, makes zipfile and NumPy raise."
 
 
 def load(path: Path | None, image_size: int | None) -> Dataset:
@@ -64,7 +67,8 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         raise InputError("data", str(path), "is not an .npz file, or it is cut short")
     key = "content"
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # np.load would look at the first bytes to choose a reader; this one never unpickles.
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             missing = [key for key in KEYS if key not in archive.files]
             if missing:
                 found = ", ".join(archive.files) or "nothing"
@@ -78,7 +82,10 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     except InputError:
         raise
     except _UNREADABLE as error:
-        raise InputError("data", str(path), f"its {key} cannot be read ({error})") from error
+        text = " ".join(str(error).split())[:200]
+        if "Object arrays" in text:
+            text = "it holds pickled objects, which are never loaded"
+        raise InputError("data", str(path), f"its {key} cannot be read ({text})") from error
 
 
 def _examples(array: NDArray[Any], key: str, path: Path) -> NDArray[Any]:

@@ -10,7 +10,8 @@
 The published CSV layout is ``sample_id,filename,given_label,noisy_label`` with or without an
 unnamed index column; its ``given_label`` is the clean one.
 
-The receipt of ``labels.npy`` is ``labels.npy.receipt.json``. Reading never runs code: ``.npy``
+The receipt of ``labels.npy`` is ``labels.npy.receipt.json``; it is that of the noisy labels, and
+they must agree with it whichever column is read. Reading never runs code: ``.npy``
 with objects is refused, and ``.pt`` is read by `mislabel.pickles`.
 """
 
@@ -59,14 +60,17 @@ def load_labels(
         n_classes = receipt["n_classes"]
     labels = check_labels(columns[name], name=argument, n_classes=n_classes)
     clean = _clean_labels(columns, name, clean_labels, labels, argument, n_classes)
-    if receipt is not None and receipt["labels_sha256"] != hash_array(labels):
-        rule = "differs from its receipt: it was changed after it was written"
-        raise InputError(argument, str(path), rule)
+    described = _described_column(columns, name)
+    if receipt is not None:
+        written = check_labels(columns[described], name=argument, n_classes=n_classes)
+        if receipt["labels_sha256"] != hash_array(written):
+            rule = "differs from its receipt: it was changed after it was written"
+            raise InputError(argument, str(path), rule)
     return NoisyLabels(
         labels,
         clean_labels=clean,
         n_classes=n_classes,
-        receipt=_receipt(receipt, path, name),
+        receipt=_receipt(receipt if name == described else None, path, name),
     )
 
 
@@ -213,6 +217,11 @@ def _choose_column(columns: Columns, column: str | None, argument: str) -> str:
     if not others:
         raise InputError(argument, list(columns), "has no column noisy_label")
     raise InputError(argument, others, "holds several sets of labels; name one as column")
+
+
+def _described_column(columns: Columns, chosen: str) -> str:
+    """The column that a receipt is about: the noisy labels, as `save_labels` calls them."""
+    return next((name for name in NOISY_COLUMNS if name in columns), chosen)
 
 
 def _clean_labels(

@@ -5,18 +5,56 @@
 
 from typing import Any
 
-from mislabel.learning import gce, snls, standard
+from mislabel.learning import (
+    coteaching,
+    coteaching_plus,
+    dividemix,
+    elr,
+    gce,
+    lra_diffusion,
+    mixup,
+    plc,
+    sce,
+    snls,
+    standard,
+)
 from mislabel.learning.base import Evaluation, MethodRecord, NoisyLabelClassifier
+from mislabel.learning.coteaching import CoTeaching
+from mislabel.learning.coteaching_plus import CoTeachingPlus
+from mislabel.learning.dividemix import DivideMix
+from mislabel.learning.elr import ELR
 from mislabel.learning.gce import GCE
+from mislabel.learning.lra_diffusion import LRADiffusion, LRADiffusionSNLS
+from mislabel.learning.mixup import Mixup
 from mislabel.learning.networks import NETWORKS
+from mislabel.learning.noise_rate import NoiseRate, estimate_noise_rate
+from mislabel.learning.plc import PLC, correct_labels
 from mislabel.learning.recipes import RECIPES, Recipe, make_recipe
+from mislabel.learning.saved import load_method, save_method
+from mislabel.learning.sce import SCE
 from mislabel.learning.snls import SNLS
 from mislabel.learning.standard import Standard
 from mislabel.learning.targets import soft_neighbor_targets
 from mislabel.registry import Registry
 from mislabel.specs import parse_parameters, split_spec
 
-METHODS = Registry[MethodRecord]("method", [standard.RECORD, gce.RECORD, snls.RECORD])
+METHODS = Registry[MethodRecord](
+    "method",
+    [
+        standard.RECORD,
+        gce.RECORD,
+        snls.RECORD,
+        sce.RECORD,
+        elr.RECORD,
+        mixup.RECORD,
+        coteaching.RECORD,
+        coteaching_plus.RECORD,
+        plc.RECORD,
+        dividemix.RECORD,
+        lra_diffusion.RECORD,
+        lra_diffusion.SNLS_RECORD,
+    ],
+)
 "All methods. A new one is a new file and one line here."
 
 SHARED_PARAMETERS = frozenset({"seed", "device", "augment"})
@@ -42,17 +80,31 @@ def make_method(spec: str, **shared: Any) -> NoisyLabelClassifier:
 
 
 __all__ = [
+    "ELR",
     "GCE",
     "METHODS",
     "NETWORKS",
+    "PLC",
     "RECIPES",
+    "SCE",
     "SNLS",
+    "CoTeaching",
+    "CoTeachingPlus",
+    "DivideMix",
     "Evaluation",
+    "LRADiffusion",
+    "LRADiffusionSNLS",
     "MethodRecord",
+    "Mixup",
+    "NoiseRate",
     "NoisyLabelClassifier",
     "Recipe",
     "Standard",
+    "correct_labels",
+    "estimate_noise_rate",
+    "load_method",
     "make_method",
     "make_recipe",
+    "save_method",
     "soft_neighbor_targets",
 ]

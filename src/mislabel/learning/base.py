@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from mislabel.errors import InputError, did_you_mean
 from mislabel.files import hash_array
@@ -45,7 +46,8 @@ SELECTIONS = ("last", "noisy-validation")
 VALIDATION_SHARE = 0.1
 Network = str | nn.Module | Callable[[tuple[int, ...], int], nn.Module]
 """A name in `NETWORKS`; a function of example shape and number of classes; or a module, which is
-copied and whose layers are drawn anew (`reset_parameters`) from the seed of initialisation."""
+copied and whose layers are drawn anew (`reset_parameters`) from the seed of initialisation, so
+that two seeds never share weights. To keep trained weights, give a function that loads them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +148,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         *,
         classes: ArrayLike | None = None,
         features: ArrayLike | None = None,
+        guidance: ArrayLike | None = None,
         evaluation: Evaluation | None = None,
         watch: EpochWatcher | None = None,
         checkpoint: str | Path | None = None,
@@ -155,7 +158,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
 
         X: uint8 images (N, h, w, c) or float features (N, d). y: (N,) labels of any kind.
         classes: all classes, where some may not occur in `y`. features: (N, d) in which
-        neighbours are looked for, by methods that do, and which some predict from.
+        neighbours are looked for, by methods that do, and which some predict from. guidance:
+        (N, g) to predict from in their place; then `predict` and `evaluation` take such too.
         evaluation: for the curves. watch: called after each epoch.
         checkpoint: a file to save to every `checkpoint_seconds` and to go on from; a resumed
         training equals an uninterrupted one, on a CPU with as many threads bit for bit.
@@ -168,11 +172,10 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         self.seeds_ = TrainingSeeds.spawn(self.seed)
         self.normalisation_ = Normalisation.of(examples)
         points = _points(examples, features)
-        self.n_guidance_ = points.shape[1] if self.predicts_from_features else 0
+        guide = points if guidance is None else _points(examples, guidance, "guidance")
+        self.n_guidance_ = guide.shape[1] if self.predicts_from_features else 0
         train_on, validate_on = self._split(len(examples))
-        problem = self._problem(
-            examples, encoded, points, train_on, validate_on, evaluation, device
-        )
+        problem = self._problem(examples, encoded, guide, train_on, validate_on, evaluation, device)
         learner = self._learner(
             Task(
                 problem=problem,
@@ -187,6 +190,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         store = None
         if checkpoint is not None:
             identity = self._identity(examples, encoded, points, initial)
+            if guidance is not None and self.predicts_from_features:
+                identity["guidance_sha256"] = hash_array(guide)
             store = Checkpoint(Path(checkpoint), identity, every=checkpoint_seconds)
         training = train(learner, watch=watch, checkpoint=store)
         self._keep(learner, train_on, validate_on, encoded)
@@ -238,14 +243,15 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         seed = self.seeds_.initialisation
         seed = seed if name == "network" else child_seed(seed, name)
         shape, n_classes = self.example_shape_, len(self.classes_)
+        own: Any = self.network
         with random_state(seed):
-            if not isinstance(self.network, nn.Module) and callable(self.network):
-                network = self.network(shape, n_classes)
-            elif isinstance(self.network, nn.Module):
-                network = _drawn_anew(self.network)
-            else:
+            if own is None or isinstance(own, str):
                 return build_network(self.recipe_.network, shape, n_classes)
-        return check_output(network, shape, n_classes)
+            if isinstance(own, nn.Module):
+                own = _drawn_anew(own)
+            elif callable(own):
+                own = own(shape, n_classes)
+            return check_output(own, shape, n_classes)  # lazy layers draw their weights here
 
     def _split(self, n_examples: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Positions to train on, in order, and those to select an epoch by."""
@@ -311,7 +317,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         self,
         examples: NDArray[Any],
         encoded: NDArray[np.int64],
-        points: NDArray[Any],
+        guide: NDArray[Any],
         train_on: NDArray[np.int64],
         validate_on: NDArray[np.int64],
         evaluation: Evaluation | None,
@@ -334,13 +340,13 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             validation = HeldOut(
                 examples=ResidentExamples(examples[validate_on], self.normalisation_, device),
                 labels=torch.from_numpy(encoded[validate_on]).to(device),
-                features=self._guidance(examples[validate_on], points[validate_on], device),
+                features=self._guidance(examples[validate_on], guide[validate_on], device),
             )
         return TrainingProblem(
             examples=resident,
             labels=labels[chosen],
             clean_labels=None if clean is None else clean[chosen],
-            features=self._guidance(examples[train_on], points[train_on], device),
+            features=self._guidance(examples[train_on], guide[train_on], device),
             validation=validation,
             test=self._test(seen, device),
         )
@@ -367,6 +373,9 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         if points.shape[1] != self.n_guidance_:
             rule = f"must have {self.n_guidance_} columns, as the features in fit"
             raise InputError("features", f"shape {points.shape}", rule)
+        if not np.isfinite(points).all():
+            bad = np.flatnonzero(~np.isfinite(points).all(axis=1))[0]
+            raise InputError("features", f"row {bad}", "must be finite")
         return torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32)).to(device)
 
     def _positions(
@@ -423,14 +432,16 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         return encoded
 
 
-def _points(examples: NDArray[Any], features: ArrayLike | None) -> NDArray[Any]:
+def _points(
+    examples: NDArray[Any], features: ArrayLike | None, name: str = "features"
+) -> NDArray[Any]:
     """(N, d) features as given, or the examples flattened."""
     if features is None:
         return examples.reshape(len(examples), -1)
     points = np.asarray(features)
     if points.ndim != 2 or len(points) != len(examples):
         rule = f"must be a matrix (N, d) with one row per example: {len(examples)}"
-        raise InputError("features", f"shape {points.shape}", rule)
+        raise InputError(name, f"shape {points.shape}", rule)
     return points
 
 
@@ -439,13 +450,31 @@ def _name_of(function: Any) -> str:
 
 
 def _drawn_anew(module: nn.Module) -> nn.Module:
-    """A copy of a user's module whose layers have drawn their weights again."""
+    """A copy of a user's module whose layers have drawn their weights again.
+
+    Inner layers come first, as when the module was made: outer ones may set what they drew.
+    """
     network = copy.deepcopy(module)
-    for layer in network.modules():
-        reset = getattr(layer, "reset_parameters", None)
+    for name, layer in reversed(list(network.named_modules())):
+        reset = getattr(layer, "reset_parameters", getattr(layer, "_reset_parameters", None))
         if callable(reset):
             reset()
+        elif kept := [key for key, own in layer.named_parameters(recurse=False) if _varies(own)]:
+            rule = (
+                f"its {'.'.join(filter(None, (name, kept[0])))} would be the same for every seed, "
+                "for want of a reset_parameters; give a function that makes the module"
+            )
+            raise InputError("network", type(module).__name__, rule)
     return network
+
+
+def _varies(weights: nn.Parameter) -> bool:
+    """Whether weights were drawn: constant ones (a scale of 1) are right for every seed."""
+    return (
+        not is_lazy(weights)
+        and weights.numel() > 1
+        and bool((weights != weights.flatten()[0]).any())
+    )
 
 
 def _hash(tensor: Tensor) -> str:

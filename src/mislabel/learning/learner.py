@@ -21,6 +21,8 @@ from mislabel.learning.problem import HeldOut, TrainingProblem, autocast, predic
 from mislabel.learning.recipes import Recipe
 from mislabel.seeds import TrainingSeeds, child_seed
 
+ADAM_BETA2 = 0.999
+
 
 class Pass:
     """What the training passes of one epoch saw; tensors stay on the device.
@@ -85,9 +87,11 @@ class Learner(ABC):
 
         By default one less the mean over epochs of the probability that the network gave the
         label while it trained ("confidence" in Swayamdipta et al. 2020, Dataset Cartography):
-        wrong labels are fitted later, if at all.
+        wrong labels are fitted later, if at all. An example that never came (in short trainings
+        that drop their last batches) has 0.5.
         """
-        return 1 - self._given_sum / self._given_count.clamp(min=1)
+        mean = self._given_sum / self._given_count.clamp(min=1)
+        return torch.where(self._given_count > 0, 1 - mean, 0.5)
 
     def corrected_labels(self) -> Tensor | None:
         """(N,) labels after the method's correction, or None where it makes none."""
@@ -115,12 +119,14 @@ class Learner(ABC):
             self._generators[name] = torch.Generator(device).manual_seed(seed)
         return self._generators[name]
 
-    def batches(self, *, drop_last: bool = False) -> list[Tensor]:
+    def batches(self, *, drop_last: bool | None = None) -> list[Tensor]:
         """The examples in a random order, cut into batches.
 
         A single last example joins the batch before it, since batch norm cannot do with one;
-        drop_last: a last batch that is not full is left out, unless it is the only one.
+        drop_last: a last batch that is not full is left out, unless it is the only one; None is
+        what the recipe says.
         """
+        drop_last = self.recipe.drop_last if drop_last is None else drop_last
         order = self.generator("order", on_device=False)
         shuffled = torch.randperm(len(self.problem.labels), generator=order)
         if self.first_order is None:
@@ -146,11 +152,16 @@ class Learner(ABC):
         optimizer.step()
 
     def set_learning_rate(self, epoch: int, number: int, count: int) -> None:
-        """Of all optimisers, for batch `number` of `count` in an epoch."""
+        """Of all optimisers, for batch `number` of `count` in an epoch; and the momentum."""
         rate = self.recipe.learning_rate_at(epoch * count + number, count)
+        momentum = self.recipe.momentum_at(epoch)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = rate
+                if "betas" in group:
+                    group["betas"] = (momentum, group["betas"][1])
+                else:
+                    group["momentum"] = momentum
 
     def initial_hash(self) -> str:
         """SHA-256 of all weights, in the order of their names; call it before training."""
@@ -250,6 +261,7 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         return torch.optim.Adam(
             network.parameters(),
             lr=recipe.learning_rate,
+            betas=(recipe.momentum, ADAM_BETA2),
             weight_decay=recipe.weight_decay,
             fused=True,
         )

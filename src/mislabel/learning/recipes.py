@@ -11,7 +11,7 @@ from typing import Any
 
 from mislabel.errors import InputError, did_you_mean
 
-SCHEDULES = ("constant", "cosine", "step", "one-cycle")
+SCHEDULES = ("constant", "cosine", "linear", "step", "one-cycle")
 OPTIMIZERS = ("sgd", "adam")
 AUGMENTATIONS = ("auto", "none", "crop-flip")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -25,7 +25,10 @@ class Recipe:
 
     network: name in `mislabel.learning.NETWORKS`. augment: "auto" does what the data set says.
     schedule: "cosine" to zero; "step" multiplies by gamma after each of `milestones` (epochs);
-    "one-cycle" rises to the peak over the first quarter and falls to zero, both linearly.
+    "one-cycle" rises to the peak over the first quarter and falls to zero, both linearly;
+    "linear" is constant for `decay_start` epochs and then falls, once an epoch, by equal steps
+    that would reach zero after the last. momentum: of SGD, or Adam's beta1; decay_momentum takes
+    its place from epoch `decay_start` on. drop_last: a last batch that is not full is left out.
     precision: "auto" is bfloat16 mixed precision on a GPU and float32 on a CPU.
     """
 
@@ -40,6 +43,9 @@ class Recipe:
     schedule: str = "cosine"
     milestones: Sequence[int] = ()
     gamma: float = 0.1
+    decay_start: int = 0
+    decay_momentum: float | None = None
+    drop_last: bool = False
     augment: str = "auto"
     precision: str = "auto"
 
@@ -59,6 +65,11 @@ class Recipe:
                 raise InputError(name, value, "must be a whole number, at least 1")
         if not self.learning_rate > 0:
             raise InputError("learning_rate", self.learning_rate, "must be positive")
+        start, later = self.decay_start, self.decay_momentum
+        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
+            raise InputError("decay_start", start, "must be a whole number, at least 0")
+        if later is not None and not 0 <= later < 1:
+            raise InputError("decay_momentum", later, "must be at least 0 and below 1")
 
     def learning_rate_at(self, step: int, steps_per_epoch: int) -> float:
         """The learning rate of optimiser step `step`, counted from 0."""
@@ -68,12 +79,21 @@ class Recipe:
         elif self.schedule == "step":
             epoch = step // steps_per_epoch
             factor = self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
+        elif self.schedule == "linear":
+            left, whole = self.epochs - step // steps_per_epoch, self.epochs - self.decay_start
+            factor = min(1.0, left / whole) if whole > 0 else 1.0
         elif self.schedule == "one-cycle":
             rising = (share + 1 / (self.epochs * steps_per_epoch)) / ONE_CYCLE_PEAK
             factor = min(rising, (1 - share) / (1 - ONE_CYCLE_PEAK))
         else:
             factor = 1.0
         return self.learning_rate * factor
+
+    def momentum_at(self, epoch: int) -> float:
+        """Momentum, or Adam's beta1, in an epoch counted from 0."""
+        if self.decay_momentum is None or epoch < self.decay_start:
+            return self.momentum
+        return self.decay_momentum
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values."""
@@ -110,7 +130,44 @@ def lim2025() -> Recipe:
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"mlp": mlp, "fast": fast, "lim2025": lim2025}
+def lim2025_coteaching() -> Recipe:
+    """The study's Co-teaching and Co-teaching+, whose ``recipe="lim2025"`` it is.
+
+    Adam at 1e-3, from epoch 80 linearly to zero with beta1 0.1 in place of 0.9, 200 epochs.
+    """
+    return Recipe(
+        network="lenet_or_conv6",
+        epochs=200,
+        batch_size=128,
+        learning_rate=1e-3,
+        optimizer="adam",
+        weight_decay=0.0,
+        schedule="linear",
+        decay_start=80,
+        decay_momentum=0.1,
+        drop_last=True,
+        precision="float32",
+    )
+
+
+def pmd_eta() -> Recipe:
+    """The network whose probabilities PMD noise is made of (Zhang et al. 2021, PLC)."""
+    return Recipe(
+        network="preact_resnet34",
+        epochs=25,
+        batch_size=128,
+        learning_rate=0.001,
+        nesterov=True,
+        schedule="constant",
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "mlp": mlp,
+    "fast": fast,
+    "lim2025": lim2025,
+    "pmd-eta": pmd_eta,
+}
 "All presets by name."
 
 

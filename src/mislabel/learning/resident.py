@@ -75,6 +75,12 @@ class ResidentExamples:
     def device(self) -> torch.device:
         return self._rows.device
 
+    def raw(self) -> NDArray[Any]:
+        """(N, ...) the examples as they were given, uint8 images or float32 features."""
+        p, (height, width) = self.padding, (self.size if self.is_image else (0, 0))
+        rows = self._rows[:, p : p + height, p : p + width] if self.is_image else self._rows
+        return rows.cpu().numpy()
+
     def batch(self, index: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Normalised float batch of the examples at `index` (B,), augmented by `generator`.
 

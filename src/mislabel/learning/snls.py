@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mislabel.errors import InputError
 from mislabel.features import nearest_neighbors
 from mislabel.labels import check_count
 from mislabel.learning.base import MethodRecord, NoisyLabelClassifier
 from mislabel.learning.objective import CrossEntropy, Objective
 from mislabel.learning.problem import TrainingProblem
-from mislabel.learning.targets import check_alpha, soft_neighbor_targets
+from mislabel.learning.targets import check_alpha, soft_neighbor_targets, usable_neighbors
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -39,16 +38,17 @@ class SNLS(NoisyLabelClassifier):
         check_alpha(self.alpha)
 
     def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> Objective:
-        n_examples = len(problem.labels)
-        if n_examples < 2:
-            raise InputError("X", f"{n_examples} examples", "soft neighbour targets need 2")
-        self.k_ = min(self.k, max(1, n_examples // (2 * n_classes)))
-        _, neighbors = nearest_neighbors(features, self.k_)
-        labels = problem.labels.cpu().numpy()
-        share = soft_neighbor_targets(labels, neighbors, n_classes, alpha=0.0)
-        return NeighborTargets(
-            problem.labels, torch.from_numpy(share).to(problem.labels.device), self.alpha
-        )
+        self.k_ = usable_neighbors(self.k, len(problem.labels), n_classes)
+        return neighbor_targets(problem.labels, features, n_classes, k=self.k_, alpha=self.alpha)
+
+
+def neighbor_targets(
+    labels: Tensor, features: Any, n_classes: int, *, k: int, alpha: float
+) -> "NeighborTargets":
+    """The targets for labels (N,) on a device, from neighbours in features (N, d)."""
+    _, neighbors = nearest_neighbors(features, k)
+    share = soft_neighbor_targets(labels.cpu().numpy(), neighbors, n_classes, alpha=0.0)
+    return NeighborTargets(labels, torch.from_numpy(share).to(labels.device), alpha)
 
 
 class NeighborTargets(CrossEntropy):

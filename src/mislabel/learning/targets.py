@@ -32,6 +32,16 @@ def soft_neighbor_targets(
     return targets
 
 
+def usable_neighbors(k: int, n_examples: int, n_classes: int) -> int:
+    """k, but at most half the mean size of a class (and at least 1).
+
+    A small data set would otherwise blur its classes into each other.
+    """
+    if n_examples < 2:
+        raise InputError("X", f"{n_examples} examples", "soft neighbour targets need 2")
+    return min(k, max(1, n_examples // (2 * n_classes)))
+
+
 def check_alpha(alpha: float) -> None:
     """The weight of the own label is a share."""
     if not 0 <= alpha <= 1:

@@ -19,7 +19,9 @@ from mislabel.noise.asymmetric import Asymmetric
 from mislabel.noise.base import NoiseModel, NoiseRecord, Problem
 from mislabel.noise.class_dependent import ClassDependent, estimate_transition_matrix
 from mislabel.noise.cluster import Cluster
-from mislabel.noise.eta import cross_fitted_probabilities
+from mislabel.noise.eta import EtaSource, cross_fitted_probabilities
+from mislabel.noise.eta_network import network_probabilities
+from mislabel.noise.eta_sources import ETA_SOURCES, canonical_eta, make_eta
 from mislabel.noise.human import FromFile, Human
 from mislabel.noise.hybrid import Hybrid
 from mislabel.noise.instance import InstanceDependent
@@ -59,11 +61,13 @@ def make_noise(spec: str) -> NoiseModel:
 
 
 __all__ = [
+    "ETA_SOURCES",
     "NOISE",
     "PMD",
     "Asymmetric",
     "ClassDependent",
     "Cluster",
+    "EtaSource",
     "FromFile",
     "Human",
     "Hybrid",
@@ -73,7 +77,10 @@ __all__ = [
     "PairFlip",
     "Problem",
     "Symmetric",
+    "canonical_eta",
     "cross_fitted_probabilities",
     "estimate_transition_matrix",
+    "make_eta",
     "make_noise",
+    "network_probabilities",
 ]

@@ -12,7 +12,7 @@ contract tests then know it.
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,26 +26,29 @@ from mislabel.versions import library_versions
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+PointArray = NDArray[np.float32] | NDArray[np.float64]
+Points = TypeVar("Points", bound=NDArray[Any])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """Checked inputs of one draw. N examples, C classes.
 
-    clean_labels: (N,). positions: (N, d) float64 points in which distances mean something, a 2-D
-    map or an embedding. probabilities: (N, C), rows sum to 1. indices: (N,) positions of the
-    examples in the full data set of n_total. features: (N, d) float64. What was not given is None.
+    clean_labels: (N,). positions: (N, d) points in which distances mean something, a 2-D map or an
+    embedding. probabilities: (N, C), rows sum to 1. indices: (N,) positions of the examples in the
+    full data set of n_total. features: (N, d). What was not given is None. Matrices are float32
+    where they came as that, which spares a large copy, and float64 otherwise.
     """
 
     clean_labels: IntArray
     n_classes: int
-    positions: FloatArray | None
-    probabilities: FloatArray | None
+    positions: PointArray | None
+    probabilities: PointArray | None
     indices: IntArray
     n_total: int
     seed: int
     rng: np.random.Generator
-    features: FloatArray | None = None
+    features: PointArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +114,7 @@ class NoiseModel(ABC):
 
     def _with_stand_ins(self, problem: Problem) -> Problem:
         """Features for what the model needs and was not given; see `corrupt`."""
-        changes: dict[str, FloatArray] = {}
+        changes: dict[str, PointArray] = {}
         used = self.used_inputs()
         if problem.features is not None:
             if "positions" in used and problem.positions is None:
@@ -128,9 +131,14 @@ class NoiseModel(ABC):
         return replace(problem, **changes)  # type: ignore[arg-type]
 
     def _input_hashes(self, problem: Problem) -> dict[str, str]:
-        """SHA-256 of what the draw depends on, by name."""
-        given = {name: getattr(problem, name) for name in ("clean_labels", *self.used_inputs())}
-        return {name: hash_array(value) for name, value in given.items() if value is not None}
+        """SHA-256 of what the draw depends on, by name; numbers count as float64."""
+        given = {name: getattr(problem, name) for name in self.used_inputs()}
+        hashes = {"clean_labels": hash_array(problem.clean_labels)}
+        return hashes | {
+            name: hash_array(value, as_type=np.float64)
+            for name, value in given.items()
+            if value is not None
+        }
 
     def _receipt(self, problem: Problem) -> Receipt:
         return Receipt(
@@ -182,8 +190,8 @@ def check_problem(
         raise InputError("indices", None, rule)
     where = np.arange(n_examples) if indices is None else as_array(indices, "indices")
     where = check_labels(where, name="indices", n_examples=n_examples, n_classes=total)
-    points = None if positions is None else check_matrix(positions, "positions", n_examples)
-    chances = None if probabilities is None else check_probabilities(
+    points = None if positions is None else check_points(positions, "positions", n_examples)
+    chances = None if probabilities is None else check_chances(
         probabilities, n_examples, n_classes
     )  # fmt: skip
     return Problem(
@@ -195,38 +203,57 @@ def check_problem(
         n_total=total,
         seed=check_seed(seed),
         rng=generator(seed, "noise", name),
-        features=None if features is None else check_matrix(features, "features", n_examples),
+        features=None if features is None else check_points(features, "features", n_examples),
     )
 
 
-def check_matrix(values: ArrayLike, name: str, n_examples: int) -> FloatArray:
-    """(N, d) finite numbers as float64, or an `InputError` that names `name`."""
+def check_points(values: ArrayLike, name: str, n_examples: int) -> PointArray:
+    """(N, d) finite numbers, or an `InputError` that names `name`; float64 unless float32."""
     array = as_array(values, name)
     if array.ndim != 2 or array.dtype.kind not in "fiu" or array.shape[1] == 0:
         raise InputError(name, f"{array.dtype} {array.shape}", "must be a matrix of numbers (N, d)")
     if len(array) != n_examples:
         raise InputError(name, f"{len(array)} rows", f"must have one row per label: {n_examples}")
-    matrix = np.ascontiguousarray(array, dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
-    if len(bad):
+    single = array.dtype == np.float32
+    points: PointArray = (
+        np.ascontiguousarray(array, np.float32)
+        if single
+        else np.ascontiguousarray(array, np.float64)
+    )
+    if not (np.isfinite(points.min()) and np.isfinite(points.max())):  # NaN is passed on by both
+        bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
         raise InputError(name, f"row {bad[0]}", "must be finite")
-    return matrix
+    return points
 
 
-def check_probabilities(values: ArrayLike, n_examples: int, n_classes: int) -> FloatArray:
-    """(N, C) rows of probabilities that sum to 1 within 0.001, or an `InputError`."""
+def check_matrix(values: ArrayLike, name: str, n_examples: int) -> FloatArray:
+    """(N, d) finite numbers as float64, or an `InputError` that names `name`."""
+    return np.asarray(check_points(values, name, n_examples), dtype=np.float64)
+
+
+def check_chances(values: ArrayLike, n_examples: int, n_classes: int) -> PointArray:
+    """(N, C) rows of probabilities that sum to 1 within 0.001, or an `InputError`.
+
+    As `check_points` they are float64 unless they came as float32.
+    """
     name = "probabilities"
-    matrix = check_matrix(values, name, n_examples)
+    matrix = check_points(values, name, n_examples)
     if matrix.shape[1] != n_classes:
         rule = f"must have one per class: {n_classes}"
         raise InputError(name, f"{matrix.shape[1]} columns", rule)
-    bad = np.flatnonzero((matrix.min(axis=1) < 0) | (np.abs(matrix.sum(axis=1) - 1) > 1e-3))
-    if len(bad):
+    sums = np.einsum("ij->i", matrix, dtype=np.float64)  # on short rows faster than sum(axis=1)
+    if matrix.min() < 0 or np.abs(sums - 1).max() > 1e-3:
+        bad = np.flatnonzero((matrix.min(axis=1) < 0) | (np.abs(sums - 1) > 1e-3))
         raise InputError(name, f"row {bad[0]}", "must be at least 0 and sum to 1")
     return matrix
 
 
-def needed(value: FloatArray | None, name: str, model: str) -> FloatArray:
+def check_probabilities(values: ArrayLike, n_examples: int, n_classes: int) -> FloatArray:
+    """As `check_chances`, but always float64."""
+    return np.asarray(check_chances(values, n_examples, n_classes), dtype=np.float64)
+
+
+def needed(value: Points | None, name: str, model: str) -> Points:
     """`value`, or an `InputError` that says the model cannot do without it."""
     if value is None:
         raise InputError(name, None, f"noise {model!r} needs them")

@@ -3,14 +3,16 @@
 Source: Wei et al., "Learning with Noisy Labels Revisited: A Study Using Real-World Human
 Annotations", ICLR 2022. CIFAR-10N has five sets for the 50,000 training images of CIFAR-10:
 ``aggre_label``, ``random_label1`` to ``3`` and ``worse_label`` (rates 0.09, 0.17, 0.18, 0.18,
-0.40); CIFAR-100N has ``noisy_label`` (0.40) and ``noisy_coarse_label``.
+0.40); CIFAR-100N has ``noisy_label`` (0.40) and, for the 20 coarse classes of the data
+``cifar100-coarse``, ``noisy_coarse_label`` (0.26).
 
-The labels are read, not drawn, and must be aligned: where the file holds clean labels, they must
-be the data's.
+The labels are read, not drawn: their receipt has the file's hash and no seed. They must be aligned:
+where the file holds clean labels, they must be the data's.
 """
 
 import os
-from dataclasses import dataclass
+from abc import abstractmethod
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +21,7 @@ import numpy as np
 from mislabel.cache import cache_folder
 from mislabel.errors import InputError, did_you_mean
 from mislabel.files import hash_file
-from mislabel.labels import load_labels
+from mislabel.labels import Receipt, load_labels
 from mislabel.noise.base import IntArray, NoiseModel, NoiseRecord, Problem
 
 HUMAN_SETS = {
@@ -35,7 +37,24 @@ HUMAN_SETS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Human(NoiseModel):
+class ReadLabels(NoiseModel):
+    """Base of the models that read labels from a file; nothing is drawn, no seed takes part."""
+
+    reads_file: ClassVar[bool] = True
+
+    @abstractmethod
+    def found(self) -> Path:
+        """The file."""
+
+    def _input_hashes(self, problem: Problem) -> dict[str, str]:
+        return super()._input_hashes(problem) | {"file": hash_file(self.found())}
+
+    def _receipt(self, problem: Problem) -> Receipt:
+        return replace(super()._receipt(problem), seed=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Human(ReadLabels):
     """Labels of CIFAR-N.
 
     which: name of the set, "random_label1" say.
@@ -44,7 +63,6 @@ class Human(NoiseModel):
     """
 
     name: ClassVar[str] = "human"
-    reads_file: ClassVar[bool] = True
     which: str
     file: Path | None = None
 
@@ -60,12 +78,9 @@ class Human(NoiseModel):
         """The file: the one given, or where it is looked for."""
         return self.file or find_human_file(HUMAN_SETS[self.which])
 
-    def _input_hashes(self, problem: Problem) -> dict[str, str]:
-        return super()._input_hashes(problem) | {"file": hash_file(self.found())}
-
 
 @dataclass(frozen=True, kw_only=True)
-class FromFile(NoiseModel):
+class FromFile(ReadLabels):
     """Labels from the user's own file, for the full training set or for these examples.
 
     path: a label file (``.npy``, ``.csv``, ``.parquet``, ``.pt``). column: which labels, for a
@@ -73,15 +88,15 @@ class FromFile(NoiseModel):
     """
 
     name: ClassVar[str] = "file"
-    reads_file: ClassVar[bool] = True
     path: Path
     column: str | None = None
 
     def _corrupt(self, problem: Problem) -> IntArray:
         return labels_from_file(self.path, problem, column=self.column)
 
-    def _input_hashes(self, problem: Problem) -> dict[str, str]:
-        return super()._input_hashes(problem) | {"file": hash_file(self.path)}
+    def found(self) -> Path:
+        """The file that was given."""
+        return self.path
 
 
 def labels_from_file(path: Path, problem: Problem, *, column: str | None) -> IntArray:

@@ -27,6 +27,7 @@ from mislabel.noise.rates import (
     check_rate,
     flip_count,
     flip_counts_per_class,
+    members_of_classes,
     systematic_sample,
 )
 
@@ -52,7 +53,7 @@ class InstanceDependent(NoiseModel):
 
     def _corrupt(self, problem: Problem) -> IntArray:
         need_two_classes(problem)
-        features = needed(problem.features, "features", self.name)
+        features = needed(problem.features, "features", self.name).astype(np.float64, copy=False)
         flipped = self._flips(problem)
         labels = problem.clean_labels.copy()
         spread = features.std(axis=0)
@@ -68,10 +69,11 @@ class InstanceDependent(NoiseModel):
         if not self.per_class:
             count = flip_count(self.rate, len(clean))
             return systematic_sample(_scaled(chance, count), rng, count=count)
-        sizes = np.bincount(clean, minlength=problem.n_classes)
+        groups = members_of_classes(clean, problem.n_classes)
+        sizes = np.array([len(group) for group in groups])
         flipped = np.zeros(len(clean), dtype=bool)
-        for label, count in enumerate(flip_counts_per_class(self.rate, sizes, rng)):
-            members = np.flatnonzero(clean == label)
+        counts = flip_counts_per_class(self.rate, sizes, rng)
+        for members, count in zip(groups, counts, strict=True):
             if count:
                 scaled = _scaled(chance[members], int(count))
                 flipped[members] = systematic_sample(scaled, rng, count=int(count))

@@ -32,6 +32,7 @@ from mislabel.noise.base import (
     IntArray,
     NoiseModel,
     NoiseRecord,
+    PointArray,
     Problem,
     need_two_classes,
     needed,
@@ -41,6 +42,8 @@ from mislabel.noise.rates import (
     check_rate,
     flip_count,
     flip_counts_per_class,
+    members_of_classes,
+    stated_range,
     systematic_sample,
 )
 
@@ -50,6 +53,8 @@ MARGIN_POLYNOMIALS: dict[int, Callable[[FloatArray], FloatArray]] = {
     3: lambda d: (d**3 + d**2 + d) / 3,
 }
 "p times factor, as a function of the margin d, by type."
+FEW_CLASSES = 32
+"Up to so many classes the two likeliest are found a class at a time."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +83,22 @@ class PMD(NoiseModel):
             p = np.minimum(margins.polynomial / self.factor, 1.0)
             first = problem.rng.random(len(p)) < p
             return np.where(first, margins.likeliest, margins.second)
+        if self.per_class:
+            return self._draw_per_class(problem, margins)
+        count = flip_count(self.rate or 0.0, len(problem.clean_labels))
+        return margins.draw(problem.clean_labels, count, problem.rng, rate=self.rate)
+
+    def _draw_per_class(self, problem: Problem, margins: "Margins") -> IntArray:
+        groups = members_of_classes(problem.clean_labels, problem.n_classes)
+        sizes = np.array([len(group) for group in groups])
+        counts = flip_counts_per_class(self.rate or 0.0, sizes, problem.rng)
         labels = problem.clean_labels.copy()
-        for group, count in self._groups(problem):
-            labels[group] = margins.take(group).draw(labels[group], count, problem.rng)
+        for label, (group, count) in enumerate(zip(groups, counts, strict=True)):
+            if len(group):
+                labels[group] = margins.take(group).draw(
+                    labels[group], int(count), problem.rng, rate=self.rate,
+                    where=f" in class {label}",
+                )  # fmt: skip
         return labels
 
     def check_parameters(self) -> None:
@@ -95,18 +113,6 @@ class PMD(NoiseModel):
         if self.per_class and self.rate is None:
             raise InputError("per_class", True, "goes with rate, not with factor")
 
-    def _groups(self, problem: Problem) -> list[tuple[IntArray, int]]:
-        """Examples that meet a number of flips together: all, or class by class."""
-        rate = 0.0 if self.rate is None else self.rate
-        n_examples = len(problem.clean_labels)
-        if not self.per_class:
-            return [(np.arange(n_examples), flip_count(rate, n_examples))]
-        sizes = np.bincount(problem.clean_labels, minlength=problem.n_classes)
-        counts = flip_counts_per_class(rate, sizes, problem.rng)
-        order = np.argsort(problem.clean_labels, kind="stable")
-        members = np.split(order, np.cumsum(sizes)[:-1])
-        return [(m, int(c)) for m, c in zip(members, counts, strict=True) if len(m)]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Margins:
@@ -119,17 +125,13 @@ class Margins:
     second_right: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, probabilities: FloatArray, clean_labels: IntArray, type_: int) -> "Margins":
+    def of(cls, probabilities: PointArray, clean_labels: IntArray, type_: int) -> "Margins":
         """Margins of classifier probabilities (n, C)."""
-        top = np.argpartition(probabilities, -2, axis=1)[:, -2:]
-        values = np.take_along_axis(probabilities, top, axis=1)
-        swap = values[:, 0] > values[:, 1]
-        likeliest = np.where(swap, top[:, 0], top[:, 1])
-        second = np.where(swap, top[:, 1], top[:, 0])
+        likeliest, second, margin = two_likeliest(probabilities)
         return cls(
             likeliest=likeliest,
             second=second,
-            polynomial=MARGIN_POLYNOMIALS[type_](np.abs(values[:, 1] - values[:, 0])),
+            polynomial=MARGIN_POLYNOMIALS[type_](margin),
             first_right=likeliest == clean_labels,
             second_right=second == clean_labels,
         )
@@ -138,45 +140,56 @@ class Margins:
         """The margins of some examples."""
         return Margins(**{name: value[group] for name, value in vars(self).items()})
 
-    def draw(self, clean: IntArray, count: int, rng: np.random.Generator) -> IntArray:
-        """(n,) labels with exactly `count` flips, each example at its flip probability."""
-        p = np.minimum(self.polynomial * self.solve(count), 1.0)
+    def draw(
+        self,
+        clean: IntArray,
+        count: int,
+        rng: np.random.Generator,
+        *,
+        rate: float | None = None,
+        where: str = "",
+    ) -> IntArray:
+        """(n,) labels with exactly `count` flips, each example at its flip probability.
+
+        rate, where: what was asked for and of which examples, for the message if it cannot be.
+        """
+        p = np.minimum(self.polynomial * self.solve(count, rate=rate, where=where), 1.0)
         chance = np.where(self.first_right, 1 - p, np.where(self.second_right, p, 1.0))
         flipped = systematic_sample(chance, rng, count=count)
         first = np.where(self.first_right | self.second_right, self.second_right,
                          rng.random(len(p)) < p)  # fmt: skip
         return np.where(flipped, np.where(first, self.likeliest, self.second), clean)
 
-    def solve(self, count: int) -> float:
+    def solve(self, count: int, *, rate: float | None = None, where: str = "") -> float:
         """1/factor at which `count` flips are expected; the largest one if there are several.
 
         The expected number of flips is F(t) = #neither + sum over u right of (1 - min(a t, 1)) +
         sum over s right of min(a t, 1), with t = 1/factor and a the polynomial: linear between
         the breakpoints t = 1/a.
         """
-        sign = np.where(self.first_right, -1.0, np.where(self.second_right, 1.0, 0.0))
-        a = self.polynomial
-        moving = (sign != 0) & (a > 0)
-        order = np.argsort(-a[moving], kind="stable")
-        a, sign = a[moving][order], sign[moving][order]
+        moving = self.polynomial > 0
+        falling = np.sort(self.polynomial[self.first_right & moving])[::-1]
+        rising = np.sort(self.polynomial[self.second_right & moving])[::-1]
+        a = np.concatenate([falling, rising])
+        order = np.argsort(-a, kind="stable")  # merges the two sorted runs
+        a, sign = a[order], np.where(order < len(falling), -1.0, 1.0)
         breaks = np.concatenate([[0.0], 1 / a])
         passed = np.concatenate([[0.0], np.cumsum(sign)])
         slope = np.append(np.cumsum((sign * a)[::-1])[::-1], 0.0)
         at_zero = len(self.polynomial) - int(self.second_right.sum())
         expected = at_zero + passed + slope * breaks
-        return _crossing(breaks, expected, count, len(self.polynomial))
+        low, high = expected.min(), expected.max()
+        if not low - 0.5 <= count <= high + 0.5:
+            n = len(self.polynomial)
+            rule = f"cannot be reached{where} with these probabilities; between "
+            wanted = round(count / n, 4) if rate is None else rate
+            raise InputError("rate", wanted, f"{rule}{stated_range(low / n, high / n)} can")
+        return _crossing(breaks, expected, count)
 
 
-def _crossing(breaks: FloatArray, expected: FloatArray, count: int, n_examples: int) -> float:
-    """The largest t at which the piecewise linear `expected` equals `count`."""
-    low, high = expected.min(), expected.max()
-    if not low - 0.5 <= count <= high + 0.5:
-        rule = (
-            f"cannot be reached with these probabilities; between {low / n_examples:.4g} and "
-            f"{high / n_examples:.4g} can"
-        )
-        raise InputError("rate", round(count / n_examples, 4), rule)
-    target = float(np.clip(count, low, high))
+def _crossing(breaks: FloatArray, expected: FloatArray, count: int) -> float:
+    """The largest t at which the piecewise linear `expected` equals `count`, or comes closest."""
+    target = float(np.clip(count, expected.min(), expected.max()))
     if expected[-1] == target:
         return float(breaks[-1])
     left, right = expected[:-1], expected[1:]
@@ -185,6 +198,54 @@ def _crossing(breaks: FloatArray, expected: FloatArray, count: int, n_examples: 
     step = right[last] - left[last]
     share = 1.0 if step == 0 else (target - left[last]) / step
     return float(breaks[last] + share * (breaks[last + 1] - breaks[last]))
+
+
+def two_likeliest(probabilities: PointArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """The likeliest class, the second (N,), and the difference of their probabilities (N,).
+
+    probabilities: (N, C). Of equal ones that of the lower class counts as larger.
+    """
+    n_examples, n_classes = probabilities.shape
+    first, second = np.empty((2, n_examples), dtype=np.int64)
+    margin = np.empty(n_examples)
+    find = _two_by_columns if n_classes <= FEW_CLASSES else _two_by_rows
+    rows = max(256, 2**17 // n_classes)
+    for start in range(0, n_examples, rows):
+        block = slice(start, start + rows)
+        first[block], second[block], margin[block] = find(probabilities[block])
+    return first, second, margin
+
+
+def _two_by_rows(probabilities: PointArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """The largest of each row, and once more without it."""
+    rows, every = probabilities.copy(), np.arange(len(probabilities))
+    first = rows.argmax(axis=1)
+    largest = rows[every, first]
+    rows[every, first] = -1.0
+    second = rows.argmax(axis=1)
+    return first, second, np.subtract(largest, rows[every, second], dtype=np.float64)
+
+
+def _two_by_columns(probabilities: PointArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """The same a class at a time, which is quicker for few; equal probabilities go by rows."""
+    columns = np.ascontiguousarray(probabilities.T)
+    largest, next_ = np.maximum(columns[0], columns[1]), np.minimum(columns[0], columns[1])
+    for column in columns[2:]:
+        np.maximum(next_, np.minimum(largest, column), out=next_)
+        np.maximum(largest, column, out=largest)
+    index = np.zeros((2, len(probabilities)), dtype=np.int8)
+    seen = np.zeros((2, len(probabilities)), dtype=bool)
+    tied = largest == next_
+    for label, column in enumerate(columns):
+        for which, value in enumerate((largest, next_)):
+            hit = column == value
+            tied |= hit & seen[which]
+            seen[which] |= hit
+            index[which] += hit.view(np.int8) * np.int8(label)
+    first, second = index.astype(np.int64)
+    if tied.any():
+        first[tied], second[tied], _ = _two_by_rows(probabilities[tied])
+    return first, second, np.subtract(largest, next_, dtype=np.float64)
 
 
 RECORD = NoiseRecord(

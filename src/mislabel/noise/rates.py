@@ -5,6 +5,8 @@ of n examples gets ``floor(r * n)`` or ``ceil(r * n)`` flips (largest remainders
 sum is still ``round(r * N)``. Nothing is truncated: a class of one flips when its turn comes.
 """
 
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +22,22 @@ def check_rate(rate: float, *, maximum: float = 1.0, minimum: float = 0.0) -> fl
     if isinstance(rate, bool) or not isinstance(rate, int | float | np.number):
         raise InputError("rate", rate, "must be a number")
     if not minimum <= rate <= maximum:
-        raise InputError("rate", rate, f"must be between {minimum:.4g} and {maximum:.4g}")
+        raise InputError("rate", rate, f"must be between {stated_range(minimum, maximum)}")
     return float(rate)
+
+
+def stated_range(low: float, high: float) -> str:
+    """``0.25 and 0.75``: the ends rounded inwards, so that both can be typed.
+
+    Four digits, or as many as it takes for a number to be left between them.
+    """
+    ends = [repr(round(float(end), 12)) for end in (low, high)]
+    for digits in (4, 6, 8, 12):
+        least = float(Context(digits, ROUND_CEILING).create_decimal(ends[0]))
+        most = float(Context(digits, ROUND_FLOOR).create_decimal(ends[1]))
+        if least <= most:
+            break
+    return f"{least:.{digits}g} and {most:.{digits}g}"
 
 
 def check_positive(value: float, name: str) -> float:
@@ -51,6 +67,14 @@ def flip_counts_per_class(rate: float, class_sizes: IntArray, rng: np.random.Gen
     return counts
 
 
+def members_of_classes(labels: IntArray, n_classes: int) -> list[IntArray]:
+    """The indices of each class's examples, ascending. labels: (N,)."""
+    short = labels.astype(np.uint16) if n_classes <= 2**16 else labels  # sorted by radix
+    order = np.argsort(short, kind="stable")
+    sizes = np.bincount(labels, minlength=n_classes)
+    return np.split(order, np.cumsum(sizes)[:-1])
+
+
 def flip_smallest(
     scores: FloatArray,
     clean_labels: IntArray,
@@ -71,11 +95,11 @@ def flip_smallest(
     if not per_class:
         flipped[_smallest(scores, ties, flip_count(rate, n_examples))] = True
         return flipped
-    sizes = np.bincount(clean_labels, minlength=n_classes)
-    counts = flip_counts_per_class(rate, sizes, rng)
-    order = np.lexsort((ties, scores, clean_labels))
-    rank = np.arange(n_examples) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    flipped[order] = rank < counts[clean_labels[order]]
+    groups = members_of_classes(clean_labels, n_classes)
+    counts = flip_counts_per_class(rate, np.array([len(group) for group in groups]), rng)
+    for group, count in zip(groups, counts, strict=True):
+        if count:
+            flipped[group[_smallest(scores[group], ties[group], int(count))]] = True
     return flipped
 
 

@@ -7,6 +7,8 @@ replacement and each gets one of the other C - 1 labels, uniformly.
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from mislabel.noise.base import IntArray, NoiseModel, NoiseRecord, Problem, need_two_classes
 from mislabel.noise.rates import check_rate, flip_smallest
 
@@ -28,12 +30,13 @@ class Symmetric(NoiseModel):
     def _corrupt(self, problem: Problem) -> IntArray:
         need_two_classes(problem)
         n_examples, n_classes, rng = len(problem.clean_labels), problem.n_classes, problem.rng
-        flipped = flip_smallest(
+        chosen = flip_smallest(
             rng.random(n_examples), problem.clean_labels, n_classes, self.rate,
             per_class=self.per_class, rng=rng,
         )  # fmt: skip
         labels = problem.clean_labels.copy()
-        shift = rng.integers(1, n_classes, size=int(flipped.sum()))
+        flipped = np.flatnonzero(chosen)
+        shift = rng.integers(1, n_classes, size=len(flipped))
         labels[flipped] = (labels[flipped] + shift) % n_classes
         return labels
 

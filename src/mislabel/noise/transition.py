@@ -44,7 +44,7 @@ def draw_transitions(
     need_two_classes(problem)
     labels = problem.clean_labels.copy()
     propensity = 1 - np.diag(matrix)
-    flipped = _flips(problem, propensity, rate, per_class)
+    flipped = np.flatnonzero(_flips(problem, propensity, rate, per_class))
     labels[flipped] = _targets(labels[flipped], matrix, problem.rng)
     return labels
 
@@ -56,35 +56,20 @@ def _flips(
     if rate is None:
         return systematic_sample(propensity[clean], rng)
     flipping = propensity > 0
-    n_flipping = int(flipping[clean].sum())
+    sizes = np.bincount(clean, minlength=problem.n_classes)
+    n_flipping = int(sizes[flipping].sum())
     if per_class:
         members = np.flatnonzero(flipping[clean])
         flipped = np.zeros(len(clean), dtype=bool)
-        if len(members):
+        if n_flipping:
             flipped[members] = flip_smallest(
-                rng.random(len(members)), clean[members], problem.n_classes, check_rate(rate),
+                rng.random(n_flipping), clean[members], problem.n_classes, check_rate(rate),
                 per_class=True, rng=rng,
             )  # fmt: skip
         return flipped
     check_rate(rate, maximum=n_flipping / len(clean))
     count = min(flip_count(rate, len(clean)), n_flipping)
-    sizes = np.bincount(clean, minlength=problem.n_classes)
-    chance = np.minimum(propensity * _factor(propensity, sizes, count), 1.0)
-    return systematic_sample(chance[clean], rng, count=count)
-
-
-def _factor(propensity: FloatArray, sizes: IntArray, count: int) -> float:
-    """The factor at which ``sum of sizes * min(1, factor * propensity)`` is `count`.
-
-    The sum is piecewise linear and rising in the factor, with breaks at 1 / propensity.
-    """
-    used = (propensity > 0) & (sizes > 0)
-    if not used.any():
-        return 0.0
-    q, n = propensity[used], sizes[used]
-    breaks = np.concatenate([[0.0], np.sort(1 / q)])
-    expected = np.minimum(breaks[:, None] * q, 1.0) @ n
-    return float(np.interp(count, expected, breaks))
+    return systematic_sample(propensity[clean], rng, count=count)
 
 
 def _targets(labels: IntArray, matrix: FloatArray, rng: np.random.Generator) -> IntArray:

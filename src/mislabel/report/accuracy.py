@@ -50,7 +50,7 @@ def rate_figure(results: BenchmarkResults, kind: str, epoch: str = "last") -> Fi
     A clean column of the benchmark stands at rate 0. Errors: `InputError` for an unknown kind
     or epoch.
     """
-    check_epoch(epoch)
+    check_epoch(epoch, results)
     kinds = [column.kind for column in results.noises]
     if kind not in kinds:
         raise InputError("kind", kind, f"not in this benchmark; {did_you_mean(kind, kinds)}")
@@ -76,7 +76,7 @@ def dots_figure(
     results: BenchmarkResults, epoch: str = "last", noises: Sequence[str] | None = None
 ) -> Figure:
     """Test accuracy by noise, a dot per method, for the specs in `noises` or all of them."""
-    check_epoch(epoch)
+    check_epoch(epoch, results)
     names = noise_names(results)
     specs = list(names) if noises is None else [_column(results, spec).spec for spec in noises]
     count = len(results.methods)
@@ -176,7 +176,8 @@ def _curves(cells: Sequence[CellResult], name: str) -> NDArray[np.float64]:
 
 
 def _limits(results: BenchmarkResults, epoch: str) -> tuple[float, float]:
-    return _padded(np.array([cell.accuracy(epoch) for cell in results.cells], dtype=float))
+    cells = [cell for cell in results.cells if epoch != "selected" or cell.selects]
+    return _padded(np.array([cell.accuracy(epoch) for cell in cells], dtype=float))
 
 
 def _curve_limits(results: BenchmarkResults) -> tuple[float, float]:

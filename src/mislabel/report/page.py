@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mislabel.benchmark.results import EPOCH_CHOICES, BenchmarkResults, check_epoch
+from mislabel.benchmark.results import (
+    EPOCH_CHOICES,
+    BenchmarkResults,
+    check_epoch,
+    epoch_choices,
+)
 from mislabel.files import write_text
 from mislabel.report.tables import accuracy_table
 from mislabel.report.text import noise_names, plural, visible
@@ -23,7 +28,7 @@ def write_benchmark_page(results: BenchmarkResults, path: Path, *, epoch: str = 
     epoch: how a curve becomes the figure that the verdict, the first table and the rate figures
     show, one of `EPOCH_CHOICES`; anything else is an `InputError`.
     """
-    check_epoch(epoch)
+    check_epoch(epoch, results)
     path = Path(path)
     write_text(path, render_benchmark_page(results, epoch=epoch))
     return path
@@ -39,8 +44,8 @@ def render_benchmark_page(results: BenchmarkResults, *, epoch: str = "last") -> 
         transition_panels,
     )
 
-    check_epoch(epoch)
-    others = [choice for choice in EPOCH_CHOICES if choice != epoch]
+    check_epoch(epoch, results)
+    others = [choice for choice in epoch_choices(results) if choice != epoch]
     return _render(
         data=_data_name(results.metadata),
         data_line=_data_line(results),

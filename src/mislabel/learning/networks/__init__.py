@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mislabel.errors import InputError
-from mislabel.learning.networks import cnn, mlp, preact_resnet, resnet
+from mislabel.learning.networks import cnn, coteaching_cnn, mlp, preact_resnet, resnet
 from mislabel.registry import Record, Registry
 
 
@@ -37,6 +37,27 @@ NETWORKS = Registry[NetworkRecord](
             paper="none",
             build=cnn.build,
             smallest_side=cnn.SMALLEST_SIDE,
+        ),
+        NetworkRecord(
+            name="lenet",
+            title="LeNet-like CNN",
+            paper="Yu et al. 2019",
+            build=coteaching_cnn.build_lenet,
+            smallest_side=coteaching_cnn.SMALLEST_SIDE_LENET,
+        ),
+        NetworkRecord(
+            name="conv6",
+            title="CNN of six convolutions",
+            paper="Yu et al. 2019",
+            build=coteaching_cnn.build_conv6,
+            smallest_side=coteaching_cnn.SMALLEST_SIDE_CONV6,
+        ),
+        NetworkRecord(
+            name="lenet_or_conv6",
+            title="LeNet-like CNN, or six convolutions beyond 20 classes",
+            paper="Yu et al. 2019",
+            build=coteaching_cnn.build_by_classes,
+            smallest_side=coteaching_cnn.SMALLEST_SIDE_LENET,
         ),
         NetworkRecord(
             name="resnet34",
@@ -82,7 +103,7 @@ def check_output(network: Any, example_shape: tuple[int, ...], n_classes: int) -
     try:
         with torch.no_grad():
             found = tuple(network.eval()(torch.zeros(2, *shape)).shape)
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
         rule = f"fails on a batch {(2, *shape)}: {' '.join(str(error).split())}"
         raise InputError("network", type(network).__name__, rule) from error
     if found != (2, n_classes):
