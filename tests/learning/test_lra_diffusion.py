@@ -24,7 +24,7 @@ from mislabel.learning import (
     soft_neighbor_targets,
 )
 from mislabel.learning.diffusion import LabelProcess, antithetic_times, cosine_schedule
-from mislabel.learning.lra_diffusion import DiffusionRecipe, drawn_labels
+from mislabel.learning.lra_diffusion import DiffusionLearner, DiffusionRecipe, drawn_labels
 from mislabel.learning.networks import build_network
 from mislabel.learning.networks.label_diffuser import (
     WIDTH,
@@ -223,6 +223,34 @@ def test_the_targets_of_snls_are_those_of_snls(
     assert method.k_ == plain.k_ == 7
     np.testing.assert_array_equal(method.noise_scores_, plain.noise_scores_)
     np.testing.assert_array_equal(method.corrected_labels_, plain.corrected_labels_)
+
+
+@pytest.mark.parametrize("method", BOTH)
+def test_what_is_diffused(method: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One class with its share as weight, or the soft target itself with the same weight for all.
+
+    Eight batches of 15, of which each example comes nine times: 128 rows or more.
+    """
+    x, y = blobs(120, 3, spread=3.0)
+    drawn = []
+    original = DiffusionLearner.drawn
+
+    def kept(self: DiffusionLearner, rows: Tensor) -> tuple[Tensor, Tensor]:
+        labels, weight = original(self, rows)
+        drawn.append((self.targets[rows], labels, weight))
+        return labels, weight
+
+    monkeypatch.setattr(DiffusionLearner, "drawn", kept)
+    method(epochs=1, device="cpu").fit(x, y)
+    assert len(drawn) == 8 and all(len(weight) >= 128 for *_, weight in drawn)
+    for soft, labels, weight in drawn:
+        assert weight.sum().item() == pytest.approx(1, abs=len(weight) * EPS)
+        if method is LRADiffusionSNLS:
+            assert torch.equal(labels, soft) and weight.unique().numel() == 1
+        else:
+            share = (labels * soft).sum(dim=1)
+            torch.testing.assert_close(weight, share / share.sum())
+            assert labels.unique().tolist() == [0, 1] and share.unique().numel() > 1
 
 
 def test_lra_corrects_by_the_majority_of_the_neighbours_and_itself() -> None:

@@ -7,7 +7,6 @@ each when it is first asked for, and draws labels. `Inputs` are those of a whole
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -278,12 +277,12 @@ class Inputs(LabelInputs):
 
 
 def _checkpoint(name: str) -> Path | None:
-    """Where a long computation may be kept; None where the cache or safetensors cannot be used."""
+    """Where a long computation may be kept; None where the cache cannot be written."""
     try:
         check_folder(cache_folder(), "cache")
     except InputError:
         return None
-    return cache_folder() / name if find_spec("safetensors") else None
+    return cache_folder() / name
 
 
 def _hash(array: NDArray[Any] | None) -> str | None:
