@@ -135,7 +135,7 @@ class NoOutput(nn.Module):
         (nn.Module(), "network='Module': fails on a batch (2, 5): Module [Module] is missing"),
         (3, "network='int': must be a name"),
     ],
-    ids=str,
+    ids=["class", "number made", "wrong input", "wrong shape", "no output", "no forward", "number"],
 )
 def test_what_is_no_network_is_one_line(network: Any, start: str) -> None:
     with pytest.raises(InputError) as caught:

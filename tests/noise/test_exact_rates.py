@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from noise_examples import sure_probabilities
 
 from mislabel.errors import InputError
 from mislabel.files import hash_array
-from mislabel.noise import PMD, Cluster, NoiseModel, Symmetric, make_noise
+from mislabel.noise import PMD, Cluster, NoiseModel, Symmetric, make_noise, transition
 from mislabel.noise.rates import (
     flip_count,
     flip_counts_per_class,
@@ -230,35 +230,65 @@ def test_systematic_sample_of_a_given_size(
     assert chosen.sum() == count and not chosen[p == 0].any()
 
 
-class Zeros:
-    """A generator whose every number is 0 and whose order is the given one."""
+class Always:
+    """A generator whose every number is the same, and whose order is the given one."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
 
     def random(self, size: int | None = None) -> Any:
-        return 0.0 if size is None else np.zeros(size)
+        return self.value if size is None else np.full(size, self.value)
 
     def permutation(self, n: int) -> np.ndarray:
         return np.arange(n)
 
 
-@modest
-@given(chances.filter(lambda c: sum(x > 0.01 for x in c) >= 1), st.floats(0, 1))
-@example([1.0] * 49, 1 / 49)
-def test_systematic_sample_from_the_very_start(chances: list[float], share: float) -> None:
-    """With a start of 0 the last one is missed unless the sum is the size to the last digit.
+@pytest.mark.parametrize("chances", [[1.0] * 49, [0.9555341246752735, 0.0], [0.3, 0.1, 0.0, 0.0]])
+def test_systematic_sample_from_the_very_start(chances: list[float]) -> None:
+    """With a start of 0 one is missed unless the sum is the size to the last digit.
 
-    49 * (1 / 49) is less than 1.
+    49 * (1 / 49) is less than 1. Zeros that follow the last chance are not taken for it.
     """
     p = np.array(chances)
-    count = round(share * int((p > 0.01).sum()))
-    chosen = systematic_sample(p, Zeros(), count=count)  # type: ignore[arg-type]
-    assert chosen.sum() == count and not chosen[p == 0].any()
+    chosen = systematic_sample(p, Always(0.0), count=1)  # type: ignore[arg-type]
+    assert chosen.sum() == 1 and not chosen[p == 0].any()
 
 
-def test_a_random_number_of_zero_takes_the_first_target_that_occurs() -> None:
+@pytest.fixture(params=["few classes", "many classes"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Targets are found by one way for few classes and by another for many."""
+    if request.param == "many classes":
+        monkeypatch.setattr(transition, "FEW_CLASSES", 1)
+
+
+@pytest.mark.usefixtures("both_ways")
+def test_targets_at_the_ends_of_the_random_numbers() -> None:
+    """0 takes the first target that occurs; what is nearly 1 takes the last, whatever rounding."""
     matrix = np.array([[0.5, 0.0, 0.5, 0.0], [0.0, 0.2, 0.0, 0.8], [0.1, 0.1, 0.1, 0.7],
                        [0.0, 0.0, 1.0, 0.0]])  # fmt: skip
-    found = _targets(np.array([0, 1, 2, 3]), matrix, Zeros())  # type: ignore[arg-type]
-    assert found.tolist() == [2, 3, 0, 2]
+    for value, targets in ((0.0, [2, 3, 0, 2]), (np.nextafter(1, 0), [2, 3, 3, 2])):
+        rng: Any = Always(value)
+        assert _targets(np.array([0, 1, 2, 3]), matrix, rng).tolist() == targets
+    tenths = np.full((11, 11), 0.1) - 0.1 * np.eye(11)  # ten tenths add up to less than 1
+    assert _targets(np.array([0, 10]), tenths, rng).tolist() == [10, 9]
+
+
+@pytest.mark.usefixtures("both_ways")
+@modest
+@given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 1000))
+def test_targets_against_a_walk_through_the_row(labels: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    matrix = rng.random((6, 6)) * (rng.random((6, 6)) < 0.6) + np.diag([0.0] * 5 + [0.5])
+    matrix[:, 5] += 0.1
+    matrix[5, 0] += 0.1
+    matrix /= matrix.sum(axis=1, keepdims=True)
+    found = _targets(np.array(labels, dtype=np.int64), matrix, np.random.default_rng(seed))
+    drawn = np.random.default_rng(seed).random(len(labels))
+    for y, z, u in zip(labels, found.tolist(), drawn.tolist(), strict=True):
+        chances = {c: float(matrix[y, c]) for c in range(6) if c != y and matrix[y, c] > 0}
+        below = sum(p for c, p in chances.items() if c < z) / sum(chances.values())
+        assert z in chances
+        assert below - 1e-12 <= u <= below + chances[z] / sum(chances.values()) + 1e-12
 
 
 @pytest.mark.parametrize(

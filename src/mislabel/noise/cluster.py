@@ -7,8 +7,8 @@ the label of the other class whose centroid is nearest to the example itself.
 
 Ours beyond: ``rate`` in place of ``r``. With the centres drawn, the examples with the smallest
 distance to a centre of their class flip, as many as the rate says, so that any rate is met
-exactly and without a search. Pitfall: r is in the units of the map, and t-SNE maps of different
-data have different scales; a rate means the same on every map.
+exactly and without a search. Pitfall: r is in the units of the map. Maps made here have the scale
+of the published one, others may have any; a rate means the same on every map.
 
 Exactness. A distance is the square root of the sum of squared differences, dimension by dimension
 in order, in float64, also where positions are float32. Products of float32 matrices sift: they
@@ -20,6 +20,7 @@ the numbers themselves were rounded before they came here, and two equal distanc
 work: they count as equal, and are served in random order.
 """
 
+import contextlib
 import math
 import sys
 from collections.abc import Iterator
@@ -42,7 +43,13 @@ from mislabel.noise.base import (
     need_two_classes,
     needed,
 )
-from mislabel.noise.rates import check_positive, check_rate, flip_smallest, members_of_classes
+from mislabel.noise.rates import (
+    BoolArray,
+    check_positive,
+    check_rate,
+    flip_smallest,
+    members_of_classes,
+)
 
 EXAMPLES_PER_CENTRE = 88
 "One centre per so many examples of a class, as in the published CIFAR-10 35 % file (5000 / 57)."
@@ -82,8 +89,7 @@ class Cluster(NoiseModel):
                 per_class=self.per_class, rng=problem.rng,
             )  # fmt: skip
         else:
-            radius = float(self.r or 0.0)
-            flipped = distance_to_centres(problem, positions, centres, limit=radius) < radius
+            flipped = closer_to_centres(problem, positions, centres, float(self.r or 0.0))
         labels = problem.clean_labels.copy()
         labels[flipped] = nearest_other_class(problem, positions, flipped)
         return labels
@@ -121,26 +127,43 @@ def _centres_per_class(problem: Problem, n: int | None) -> list[IntArray]:
 
 
 def distance_to_centres(
-    problem: Problem, positions: PointArray, centres: list[IntArray], *, limit: float = math.inf
+    problem: Problem, positions: PointArray, centres: list[IntArray]
 ) -> FloatArray:
-    """(N,) distance of each example to the nearest centre of its own class.
-
-    limit: distances of this or more may come out as infinite, which is quicker.
-    """
-    distance = np.full(len(positions), math.inf)
-    members = members_of_classes(problem.clean_labels, problem.n_classes)
-    for group, chosen in zip(members, centres, strict=True):
-        if len(group) == 0:
-            continue
-        if positions.shape[1] <= MAP_DIMENSIONS and len(chosen) > FEW_CENTRES:
-            distance[group] = _distance_on_map(positions[group], positions[chosen], limit)
+    """(N,) distance of each example to the nearest centre of its own class."""
+    distance = np.empty(len(positions))
+    for group, chosen in _classes(problem, centres):
+        if _by_tree(positions, chosen):
+            distance[group] = _tree_distance(positions[group], positions[chosen], math.inf)
         else:
-            distance[group] = np.sqrt(_sifted(positions, group, positions[chosen], limit=limit)[1])
+            distance[group] = np.sqrt(_sifted(positions, group, positions[chosen])[1])
     return distance
 
 
-def _distance_on_map(points: PointArray, centres: PointArray, limit: float) -> FloatArray:
-    """(n,) distance of points (n, d) to the nearest centre, by a k-d tree."""
+def closer_to_centres(
+    problem: Problem, positions: PointArray, centres: list[IntArray], radius: float
+) -> BoolArray:
+    """(N,) whether an example is closer than `radius`, strictly, to a centre of its own class."""
+    closer = np.empty(len(positions), dtype=bool)
+    for group, chosen in _classes(problem, centres):
+        if _by_tree(positions, chosen):
+            closer[group] = _tree_distance(positions[group], positions[chosen], radius) < radius
+        else:
+            closer[group] = _sifted_closer(positions, group, positions[chosen], radius)
+    return closer
+
+
+def _classes(problem: Problem, centres: list[IntArray]) -> Iterator[tuple[IntArray, IntArray]]:
+    """The examples and the centres of each class that occurs."""
+    groups = members_of_classes(problem.clean_labels, problem.n_classes)
+    return ((g, c) for g, c in zip(groups, centres, strict=True) if len(g))
+
+
+def _by_tree(positions: PointArray, centres: IntArray) -> bool:
+    return positions.shape[1] <= MAP_DIMENSIONS and len(centres) > FEW_CENTRES
+
+
+def _tree_distance(points: PointArray, centres: PointArray, limit: float) -> FloatArray:
+    """(n,) distance of points (n, d) to the nearest centre; any from `limit` on may be infinite."""
     from scipy.spatial import KDTree
 
     # The tree compares squares: neither their rounding nor their underflow must decide.
@@ -149,9 +172,7 @@ def _distance_on_map(points: PointArray, centres: PointArray, limit: float) -> F
     return np.asarray(found, dtype=np.float64)
 
 
-def nearest_other_class(
-    problem: Problem, positions: PointArray, flipped: NDArray[np.bool_]
-) -> IntArray:
+def nearest_other_class(problem: Problem, positions: PointArray, flipped: BoolArray) -> IntArray:
     """For each flipped example, the other class whose centroid is nearest to it.
 
     Of equally near centroids the one of the lower class counts.
@@ -186,10 +207,11 @@ def _class_sums(positions: PointArray, labels: IntArray, n_classes: int) -> Floa
 def _compared(points: PointArray, rows: IntArray, targets: FloatArray, skip: IntArray) -> IntArray:
     """By all distances, for few dimensions and few targets."""
     index = np.empty(len(rows), dtype=np.int64)
-    for start, stop in _blocks(len(rows), len(targets)):
+    for start, stop in _blocks(len(rows), 4 * len(targets)):
         columns = np.ascontiguousarray(points[rows[start:stop]].T, dtype=np.float64)
-        with np.errstate(over="ignore"):
-            squared = np.stack([_squares(columns, target) for target in targets])
+        squared = np.empty((len(targets), stop - start))
+        for number, target in enumerate(targets):
+            squared[number] = _squares(columns, target)
         np.minimum(squared, sys.float_info.max, out=squared)  # so that only `skip` is infinite
         squared[skip[start:stop], np.arange(stop - start)] = math.inf
         index[start:stop] = squared.argmin(axis=0)
@@ -197,28 +219,45 @@ def _compared(points: PointArray, rows: IntArray, targets: FloatArray, skip: Int
 
 
 def _sifted(
-    points: PointArray,
-    rows: IntArray,
-    targets: PointArray,
-    skip: IntArray | None = None,
-    limit: float = math.inf,
+    points: PointArray, rows: IntArray, targets: PointArray, skip: IntArray | None = None
 ) -> tuple[IntArray, FloatArray]:
     """By the distances that products of float32 matrices leave undecided; see the module.
 
-    Gives the squared distances (n,) too; limit: where the distance is this or more, both may be
-    anything that is not nearer. BLAS runs on one thread meanwhile: the products are short, and
-    where cores are shared its threads wait for each other longer than they compute.
+    Gives the squared distances (n,) too.
     """
-    sieve = Sieve.of(targets, limit)
-    index = np.empty(len(rows), dtype=np.int64)
-    squared = np.empty(len(rows))
-    with _blas_threads().limit(limits=1, user_api="blas"), np.errstate(all="ignore"):
+    sieve = Sieve.of(targets)
+    index, squared = np.empty(len(rows), dtype=np.int64), np.empty(len(rows))
+    with _sifting():
         for start, stop in _blocks(len(rows), len(targets) + points.shape[1]):
             left_out = None if skip is None else skip[start:stop]
-            index[start:stop], squared[start:stop] = sieve.nearest(
-                points[rows[start:stop]], left_out
-            )
+            found = sieve.nearest(points[rows[start:stop]], left_out)
+            index[start:stop], squared[start:stop] = found
     return index, squared
+
+
+def _sifted_closer(
+    points: PointArray, rows: IntArray, targets: PointArray, radius: float
+) -> BoolArray:
+    """(n,) whether the nearest target is closer than `radius`, likewise."""
+    sieve = Sieve.of(targets)
+    closer, unsure = np.empty((2, len(rows)), dtype=bool)
+    with _sifting():
+        for start, stop in _blocks(len(rows), len(targets) + points.shape[1]):
+            found = sieve.closer(points[rows[start:stop]], radius)
+            closer[start:stop], unsure[start:stop] = found
+    closer[unsure] = np.sqrt(_sifted(points, rows[unsure], targets)[1]) < radius
+    return closer
+
+
+@contextlib.contextmanager
+def _sifting() -> Iterator[None]:
+    """BLAS on one thread, and no word about overflow, which the sieve takes into account.
+
+    Its products are short: where cores are shared, the threads of BLAS wait for each other much
+    longer than they compute.
+    """
+    with _blas_threads().limit(limits=1, user_api="blas"), np.errstate(all="ignore"):
+        yield
 
 
 @cache
@@ -235,17 +274,20 @@ class Sieve:
 
     exact: (d, m) the targets in float64. middle: (d,) a float32 vector near their mean.
     table: (m, d + 1) float32, -2 c and |c|^2 of the targets less the middle, so that its product
-    with (x, 1) is |x - c|^2 - |x|^2. reach: the largest |c|. limit: nothing farther is wanted.
+    with (x, 1), the score, is |x - c|^2 - |x|^2. reach: the largest |c|.
+
+    How far a score may be off, with u = 2^-24 and |x|, |c| seen from the middle: centring errs by
+    u of each entry, a product of d + 1 terms by (d + 1) u times the sum of their sizes (Higham
+    2002, chapter 3), |c|^2 by 3 u; in all less than (d + 5) u (2 |x| |c| + |c|^2).
     """
 
     exact: FloatArray
     middle: NDArray[np.float32]
     table: NDArray[np.float32]
     reach: float
-    limit: float
 
     @classmethod
-    def of(cls, targets: PointArray, limit: float) -> "Sieve":
+    def of(cls, targets: PointArray) -> "Sieve":
         """A sieve for targets (m, d)."""
         exact = np.ascontiguousarray(targets.T, dtype=np.float64)
         with np.errstate(all="ignore"):
@@ -254,7 +296,7 @@ class Sieve:
             norms = (centred**2).sum(axis=0)
             table = np.vstack([-2 * centred, norms]).T.astype(np.float32)
             reach = math.sqrt(norms.max())
-        return cls(exact=exact, middle=middle, table=table, reach=reach, limit=limit)
+        return cls(exact=exact, middle=middle, table=table, reach=reach)
 
     def nearest(self, points: PointArray, skip: IntArray | None) -> tuple[IntArray, FloatArray]:
         """(n,) index of the nearest target to each of `points` (n, d), and its squared distance."""
@@ -270,49 +312,56 @@ class Sieve:
         np.minimum.at(index, row[equal], target[equal])
         return index, best
 
+    def closer(self, points: PointArray, radius: float) -> tuple[BoolArray, BoolArray]:
+        """(n,) whether a target is surely closer than `radius`, and (n,) whether that is unsure."""
+        scores, size = self._scores(points)
+        squared = scores.min(axis=0) + size**2
+        off = self._slack(size) + 2.0**-23 * (len(self.exact) + 8) * size**2  # of |x|^2, twice
+        closer: BoolArray = squared + off < radius * radius * (1 - 1e-9)
+        farther: BoolArray = squared - off > radius * radius * (1 + 1e-9)
+        return closer, ~(closer | farther)
+
     def _candidates(self, points: PointArray, skip: IntArray | None) -> tuple[IntArray, IntArray]:
-        """Pairs (target, row) among which is the nearest target of every row within the limit."""
-        n_points, n_dimensions = points.shape
-        x = np.ones((n_points, n_dimensions + 1), dtype=np.float32)
-        np.subtract(points, self.middle, out=x[:, :-1], casting="same_kind")
-        scores = self.table @ x.T
+        """Pairs (target, row) among which is the nearest target of every row."""
+        scores, size = self._scores(points)
         if skip is not None:
-            scores[skip, np.arange(n_points)] = math.inf
-        border = self._border(x[:, :-1], scores.min(axis=0)).astype(np.float32)
+            scores[skip, np.arange(len(points))] = math.inf
+        border = (scores.min(axis=0) + self._slack(size)).astype(np.float32)
         near = scores <= border
         near[:, np.isnan(border)] = True
-        target, row = np.divmod(np.flatnonzero(near), n_points)
+        target, row = np.divmod(np.flatnonzero(near), len(points))
         if skip is not None:
             target, row = target[target != skip[row]], row[target != skip[row]]
         return target, row
 
-    def _border(self, x: NDArray[np.float32], least: NDArray[np.float32]) -> FloatArray:
-        """(n,) the largest score that the nearest target may have; NaN where nothing is known.
+    def _scores(self, points: PointArray) -> tuple[NDArray[np.float32], FloatArray]:
+        """(m, n) scores of all targets for points (n, d), and (n,) the |x|."""
+        x = np.ones((len(points), len(self.exact) + 1), dtype=np.float32)
+        centred = np.subtract(points, self.middle, out=x[:, :-1], casting="same_kind")
+        size = np.sqrt(np.einsum("ij,ij->i", centred, centred).astype(np.float64))
+        return self.table @ x.T, size
 
-        With u = 2^-24 and |x|, |c| seen from the middle: centring errs by u of each entry, a
-        product of d + 1 terms by (d + 1) u times the sum of their sizes (Higham 2002, chapter 3),
-        |c|^2 by 3 u; in all less than (d + 5) u (2 |x| |c| + |c|^2). The least score and the
-        nearest's may err by that in opposite directions, the border by u more. The float64 sum
-        errs by (d + 2) 2^-53 |x - c|^2 likewise, and |x|^2, where the limit is compared with it,
-        by (d + 2) u. The last term covers underflow.
+    def _slack(self, size: FloatArray) -> FloatArray:
+        """(n,) by how much the nearest target's score may exceed the least, given |x|.
+
+        Both may be off, in opposite directions, and their sum is rounded. The float64 sum that
+        decides errs by (d + 2) 2^-53 |x - c|^2 likewise. The last term covers underflow; where
+        there may be overflow, the slack is NaN: then nothing is known.
         """
-        size = np.sqrt(np.einsum("ij,ij->i", x, x).astype(np.float64))
-        terms = x.shape[1] + 8.0
-        slack = 1.01 * 2.0**-23 * terms * (2 * size + self.reach) * self.reach
+        terms = len(self.exact) + 8.0
+        slack: FloatArray = 1.01 * 2.0**-23 * terms * (2 * size + self.reach) * self.reach
         slack += 2.0**-51 * terms * (size + self.reach) ** 2 + 2.0**-120 * terms
-        border: FloatArray = least + slack
-        if self.limit < math.inf:
-            within = self.limit**2 * (1 + 1e-9) - size**2 * (1 - 2.0**-23 * terms)
-            border = np.minimum(border, within + slack)
-        return border
+        slack[~(size + self.reach < 1e18)] = math.nan
+        return slack
 
 
 def _squares(columns: FloatArray, target: FloatArray) -> FloatArray:
     """(n,) squared distances of points (d, n) to a target (d,) or to one each (d, n), in order."""
     total = np.zeros(columns.shape[1])
-    for x, c in zip(columns, target, strict=True):
-        difference = x - c
-        total += difference * difference
+    with np.errstate(over="ignore"):
+        for x, c in zip(columns, target, strict=True):
+            difference = x - c
+            total += difference * difference
     return total
 
 

@@ -132,8 +132,9 @@ def systematic_sample(
         return chosen
     if chances.max() * count > total[-1] * (1 + 1e-9):
         total = np.cumsum(_capped(chances, count))
+    last = np.searchsorted(total, total[-1])  # the last that may be chosen; zeros may follow
     total *= count / total[-1]
-    total[-1] = count
+    total[last:] = count
     steps = np.minimum(np.floor(total + rng.random()), count)
     chosen[order] = np.diff(steps, prepend=0.0) > 0
     return chosen
