@@ -121,7 +121,13 @@ def test_parameters_of_a_kind_are_its_options(capsys: pytest.CaptureFixture[str]
     words = ["--n" if w == "-n" else "--r" if w == "-r" else w for w in words]
     assert call(capsys, "noise", "cluster", *words).status == 0
     receipt = json.loads(Path("by_radius.csv.receipt.json").read_text())
-    assert receipt["parameters"] == {"rate": None, "n": 3, "r": 1.5, "per_class": False}
+    wanted = {"rate": None, "n": 3, "r": 1.5, "per_class": False, "space": "map"}
+    assert receipt["parameters"] == wanted
+    words = spell(MAKE, rate=0.3, space="features", o="no_map.csv")
+    words = ["-o" if w == "--o" else w for w in words]
+    assert call(capsys, "noise", "cluster", *words).status == 0
+    receipt = json.loads(Path("no_map.csv.receipt.json").read_text())
+    assert receipt["inputs"].keys() == {"clean_labels", "features"}
     assert call(capsys, "noise", "symmetric", *spell(MAKE, rate=0.2), "--per-class").status == 0
     assert load_labels("out.csv").rate_per_class.tolist() == [0.2, 0.2, 0.2]
 

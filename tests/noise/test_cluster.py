@@ -426,3 +426,27 @@ def test_published_flips_go_to_the_nearest_other_centroid(published: Any) -> Non
     flipped = given != clean
     target = module.nearest_other_class(problem, problem.positions, flipped)
     assert (target == given[flipped]).mean() == pytest.approx(0.9709, abs=5e-5)
+
+
+def test_in_the_space_of_the_features_no_map_is_needed() -> None:
+    """The same labels as with the features for positions, since the draw is the same."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    features = rng.normal(size=(120, 20)) + 4 * np.eye(3, 20)[labels]
+    for chosen in ({"rate": 0.3}, {"n": 4, "r": 5.0}):
+        inside = Cluster(**chosen, space="features").corrupt(labels, features=features, seed=1)
+        given = Cluster(**chosen).corrupt(labels, positions=features, seed=1)
+        np.testing.assert_array_equal(inside.labels, given.labels)
+        on_map = rng.normal(size=(120, 2))
+        both = Cluster(**chosen, space="features").corrupt(
+            labels, features=features, positions=on_map, seed=1
+        )
+        np.testing.assert_array_equal(inside.labels, both.labels)
+        assert list(inside.receipt.inputs) == ["clean_labels", "features"]
+    with pytest.raises(InputError) as caught:
+        Cluster(rate=0.3, space="features").corrupt(labels, positions=features)
+    assert str(caught.value) == "features=None: noise 'cluster' needs them"
+    with pytest.raises(
+        InputError, match="space='feature': unknown choice; did you mean 'features'"
+    ):
+        Cluster(rate=0.3, space="feature").corrupt(labels, positions=features)

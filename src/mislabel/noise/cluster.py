@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mislabel.errors import InputError
+from mislabel.errors import InputError, did_you_mean
 from mislabel.labels import check_count
 from mislabel.noise.base import (
     FloatArray,
@@ -55,6 +55,8 @@ EXAMPLES_PER_CENTRE = 88
 "One centre per so many examples of a class, as in the published CIFAR-10 35 % file (5000 / 57)."
 MAP_DIMENSIONS, FEW_CENTRES = 3, 256
 "Up to so many dimensions, and from more centres than this, the nearest comes from a k-d tree."
+SPACES = {"map": "positions", "features": "features"}
+"Which input distances are taken in, by the name of the space."
 LEAF = 16
 "Points in a leaf of the tree: the fastest of 4 to 64."
 
@@ -67,6 +69,8 @@ class Cluster(NoiseModel):
     r: radius in the units of the positions (then `n` is needed, and the rate is what it is).
     n: centres per class; by default one per 88 examples of the class, at least one.
     per_class: meet the rate in each class, not only overall.
+    space: where distances are taken, "map" (the positions) or "features" (the embedding itself,
+    without a map).
     """
 
     name: ClassVar[str] = "cluster"
@@ -74,13 +78,15 @@ class Cluster(NoiseModel):
     n: int | None = None
     r: float | None = None
     per_class: bool = False
+    space: str = "map"
 
     def used_inputs(self) -> tuple[str, ...]:
-        return ("positions",)
+        return (SPACES[self.space],)
 
     def _corrupt(self, problem: Problem) -> IntArray:
         need_two_classes(problem)
-        positions = needed(problem.positions, "positions", self.name)
+        given = SPACES[self.space]
+        positions = needed(getattr(problem, given), given, self.name)
         centres = _centres_per_class(problem, self.n)
         if self.rate is not None:
             flipped = flip_smallest(
@@ -95,6 +101,9 @@ class Cluster(NoiseModel):
         return labels
 
     def check_parameters(self) -> None:
+        if self.space not in SPACES:
+            hint = did_you_mean(self.space, SPACES)
+            raise InputError("space", self.space, f"unknown choice; {hint}")
         if (self.rate is None) == (self.r is None):
             raise InputError("rate", self.rate, "give either rate or r (with n), not both")
         if self.rate is not None:
