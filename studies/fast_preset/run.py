@@ -28,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=HERE / "work")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--epochs", type=int, help="in place of the preset's")
     arguments = parser.parse_args()
     data = load_data(f"cifar10:{Path(os.environ['MISLABEL_DATA']) / 'cifar10'}")
     arguments.work.mkdir(parents=True, exist_ok=True)
@@ -45,7 +46,9 @@ def main() -> None:
         write_json(spent_file, elapsed())
         print(epoch + 1, values, flush=True)
 
-    method = Standard(recipe="fast", augment=data.augment, seed=arguments.seed)
+    method = Standard(
+        recipe="fast", epochs=arguments.epochs, augment=data.augment, seed=arguments.seed
+    )
     method.fit(
         data.x_train,
         data.y_train,
