@@ -19,7 +19,7 @@ INTERRUPTED = 130
 
 def build_app() -> typer.Typer:
     """The whole command line as a Typer application."""
-    from mislabel.cli import bench, demo, embed, noise, train
+    from mislabel.cli import bench, demo, embed, memorize, noise, train
 
     app = typer.Typer(
         name="mislabel",
@@ -37,6 +37,7 @@ def build_app() -> typer.Typer:
     app.command("embed")(embed.embed)
     app.add_typer(bench.app, name="bench")
     app.add_typer(noise.build_app(), name="noise")
+    app.add_typer(memorize.build_app(), name="memorize")
     return app
 
 
