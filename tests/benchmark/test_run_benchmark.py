@@ -10,9 +10,9 @@ from benchmark_examples import cells, numbers, tiny_grid
 
 from mislabel.benchmark import BenchmarkResults, load_results, run_benchmark, summarise
 from mislabel.benchmark import run as run_module
-from mislabel.benchmark.executor import Workers, run_all
 from mislabel.data import load_data
 from mislabel.errors import InputError
+from mislabel.executor import Workers, run_all
 from mislabel.labels import load_labels
 from mislabel.learning import SNLS, Evaluation, Standard
 from tiny_data import N_TEST, N_TRAIN, files, write_data

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.benchmark.audit import check_seeds, unrecorded_line
-from mislabel.benchmark.executor import Workers, run_all
 from mislabel.benchmark.grid import Grid
 from mislabel.benchmark.inputs import Inputs, Say
 from mislabel.benchmark.results import (
@@ -26,6 +25,7 @@ from mislabel.benchmark.results import (
 from mislabel.benchmark.store import CellKey, RunFolder, missing_cells
 from mislabel.data import Dataset
 from mislabel.errors import InputError
+from mislabel.executor import Workers, run_all
 from mislabel.files import hash_array
 from mislabel.labels import NoisyLabels
 from mislabel.learning import METHODS, Evaluation, MethodRecord, NoisyLabelClassifier

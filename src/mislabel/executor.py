@@ -1,4 +1,4 @@
-"""One interface for independent runs: local processes, by joblib.
+"""One interface for independent runs, of benchmarks and studies: local processes, by joblib.
 
 Workers are started once, load their libraries once and share large arrays by memory map. Threads
 are divided among them, so that they do not fight. joblib's parallel backends (Ray among them)
