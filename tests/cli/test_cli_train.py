@@ -229,11 +229,14 @@ def test_methods_that_predict_from_features(
     np.save("features.npy", X[:, :3])
     np.save("test_features.npy", X_TEST[:, :3])
     options = {"method": name, "features": "features.npy"}
-    found = refused(capsys, "train", *spell(TRAIN, **options))
-    rule = f"{name} predicts from features; give those of the test examples"
-    assert found == f"test_features=None: {rule}"
     assert train(capsys, **options, test_features="test_features.npy").status == 0
     assert train(capsys, method=name, map=None, out="encoded").status == 0
+    assert train(capsys, **options, out="guided").status == 0  # neighbours given, encoder predicts
+    kept = [receipt(run)["identity"] for run in ("encoded", "guided")]
+    assert kept[0]["features_sha256"] != kept[1]["features_sha256"]
+    for hashed in ("guidance_sha256", "test_features_sha256"):
+        assert kept[0][hashed] == kept[1][hashed]
+    assert kept[1]["guidance_sha256"] != kept[1]["features_sha256"]
     words = ["predict", "out", "--data", "npz:tiny.npz", "-o", "p.npy", "--device", "cpu"]
     assert refused(capsys, *words).startswith("features=None: ")
     assert call(capsys, *words, "--features", "test_features.npy").status == 0
@@ -241,7 +244,8 @@ def test_methods_that_predict_from_features(
     np.testing.assert_array_equal(np.load("p.npy"), wanted)
     right = (wanted.argmax(axis=1) == Y_TEST).mean()
     assert right == pytest.approx(receipt()["figures"]["test_accuracy"]["last"], abs=2**-23)
-    assert call(capsys, *(w.replace("out", "encoded") for w in words)).status == 0
+    for run in ("encoded", "guided"):
+        assert call(capsys, *(w.replace("out", run) for w in words)).status == 0
 
 
 def kill_while_it_trains(out: Path, words: list[str]) -> None:

@@ -60,7 +60,8 @@ class TrainingPlan:
     noise: a spec. Without labels and noise, the data's own labels. seed: of the training.
     recipe, network, epochs, selection: unless the method's spec says otherwise. threads: of
     PyTorch; by default its own number, or that with which the training began.
-    test_features: for methods that predict from features, where those of training are a file.
+    test_features: for methods that predict from features, beside those of training; without them
+    such a method predicts from the encoder's, and given ones only say who is whose neighbour.
     """
 
     inputs: InputOptions
@@ -190,16 +191,23 @@ class _Work:
         return NoisyLabels(dataset.y_train, n_classes=dataset.n_classes, receipt=own)
 
     @cached_property
+    def predicts_from_encoder(self) -> bool:
+        """Whether the method predicts from features that the encoder makes."""
+        return self.predicts_from_features and self.plan.test_features is None
+
+    @cached_property
+    def guidance(self) -> NDArray[np.float32] | None:
+        """(N, g) features to predict from, for a method that does."""
+        return self.inputs.encoded if self.predicts_from_encoder else self.features
+
+    @cached_property
     def test_features(self) -> NDArray[np.float32] | None:
-        """(M, d) features of the test examples, for a method that predicts from them."""
+        """(M, g) features of the test examples, for a method that predicts from them."""
         options, dataset = self.plan.inputs, self.inputs.dataset
         if not self.predicts_from_features or not len(dataset.y_test):
             return None
         if self.plan.test_features is not None:
             return load_features(self.plan.test_features, "test_features")
-        if options.features is not None or options.map is not None:
-            rule = f"{self.record.name} predicts from features; give those of the test examples"
-            raise InputError("test_features", None, rule)
         return encode(
             options.encoder, dataset.x_test, fit_on=dataset.x_train, device=options.device
         )
@@ -217,6 +225,7 @@ class _Work:
             "labels_sha256": hash_array(self.labels.labels),
             "clean_labels": self.labels.clean_labels is not None,
             "features_sha256": _hash(self.features),
+            "guidance_sha256": _hash(self.guidance) if self.predicts_from_features else None,
             "test_features_sha256": _hash(self.test_features),
             "method": self.record.name,
             "parameters": parameters,
@@ -241,6 +250,7 @@ class _Work:
             self.labels.labels,
             classes=np.arange(dataset.n_classes),
             features=self.features,
+            guidance=self.guidance if self.predicts_from_features else None,
             evaluation=Evaluation(
                 x_test=dataset.x_test if tested else None,
                 y_test=dataset.y_test if tested else None,
@@ -265,13 +275,12 @@ class _Work:
         columns["noise_score"] = method.noise_scores_
         if method.corrected_labels_ is not None:
             columns["corrected_label"] = method.corrected_labels_
-        columns["predicted_label"] = method.predict(dataset.x_train, features=self.features)
+        columns["predicted_label"] = method.predict(dataset.x_train, features=self.guidance)
         return columns
 
     def receipt(self) -> dict[str, Any]:
         """The content of receipt.json, but for its format."""
         dataset, options, method = self.inputs.dataset, self.plan.inputs, self.estimator
-        encoded = options.features is None and options.map is None
         return {
             "identity": self.identity,
             "command": f"{self.plan.command()} --out RUN",
@@ -281,7 +290,7 @@ class _Work:
                 "subset": options.subset,
                 "image_size": options.image_size,
                 "seed": options.seed,
-                "encoder": options.encoder if encoded else None,
+                "encoder": options.encoder if self._encodes else None,
                 "n_train": len(dataset),
                 "n_train_total": dataset.n_train_total,
                 "n_test": len(dataset.y_test),
@@ -296,6 +305,12 @@ class _Work:
             "meaning": dict(EPOCH_CHOICES),
             "seconds": round(self.seconds, 3),
         }
+
+    @property
+    def _encodes(self) -> bool:
+        """Whether predictions can be made from the encoder's features alone, or need none."""
+        given = self.plan.inputs.features is not None or self.plan.inputs.map is not None
+        return self.predicts_from_encoder or not given
 
     def _noise_rate(self) -> dict[str, Any] | None:
         """The rate that the method worked with and where it has it from, if it needs one."""
@@ -333,7 +348,8 @@ def _opened(
     names: Sequence[str], work: _Work, folder: TrainingFolder, key: str
 ) -> Iterator[list[EpochWatcher]]:
     """Loggers that are closed in the end, whatever happens."""
-    settings = {n: v for n, v in work.identity.items() if n != "test_features_sha256"}
+    hidden = ("guidance_sha256", "test_features_sha256")
+    settings = {n: v for n, v in work.identity.items() if n not in hidden}
     run = LoggedRun(
         title=folder.path.absolute().name,
         folder=folder.path,

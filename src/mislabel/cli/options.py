@@ -36,7 +36,8 @@ TestFeatures = Annotated[
     Path | None,
     typer.Option(
         "--test-features",
-        help="Features of the test set, for methods that predict from features, beside --features.",
+        help="Features of the test set, for methods that predict from features, beside --features; "
+        "without them such a method predicts from the encoder's.",
     ),
 ]
 Probabilities = Annotated[
