@@ -48,9 +48,14 @@ class Agreement:
     mean_a: float | None
     mean_b: float | None
 
+    @property
+    def share_of_ceiling(self) -> float | None:
+        """Correlation over ceiling; above 1 by chance, None where either is not known."""
+        return self.spearman / self.ceiling if self.spearman is not None and self.ceiling else None
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self)
+        return asdict(self) | {"share_of_ceiling": self.share_of_ceiling}
 
 
 def compare(
@@ -59,14 +64,17 @@ def compare(
     """Agreement of two estimates on the examples that both have, per score and group.
 
     bootstrap: resamples of the examples for the interval of 95 % (percentiles); 0 for none.
+    Groups need the clean labels of one of the two.
     Errors: `InputError` where the two are of different labels.
     """
+    if isinstance(bootstrap, bool) or not isinstance(bootstrap, int) or bootstrap < 0:
+        raise InputError("bootstrap", bootstrap, "must be a whole number of at least 0")
     a, b = _shared(a, b)
     rng = generator(seed, "bootstrap")
     return [
         _agreement(score, group, chosen, a, b, bootstrap, rng)
         for score in SCORES
-        for group, chosen in _groups(a)
+        for group, chosen in _groups(a if a.clean_labels is not None else b)
     ]
 
 

@@ -10,6 +10,7 @@ of the estimate at hand, over the randomness of training; estimators without run
 """
 
 import json
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,8 @@ _HALVES = ("inclusion_halves", "exclusion_halves")
 _COUNTS = ("inclusion_count", "exclusion_count")
 _UNREADABLE = (
     OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, SyntaxError,
-    zipfile.BadZipFile, zlib.error,
+    OverflowError, UserWarning, RuntimeWarning, zipfile.BadZipFile, zlib.error,
+    tokenize.TokenError,
 )  # fmt: skip
 
 
@@ -201,6 +203,11 @@ def _checked(arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> Memoriz
     for name in _FLOATS[:2] + _HALVES:
         if name in arrays and ((arrays[name] < 0) | (arrays[name] > 1)).any():
             raise ValueError(f"{name} must be from 0 to 1")
+    for name in _FLOATS[2:] + _COUNTS:
+        if (arrays[name] < 0).any():
+            raise ValueError(f"{name} must not be negative")
+    if not isinstance(header["class_names"], list):
+        raise TypeError("class_names is no list")
     names, n_total = tuple(map(str, header["class_names"])), int(header["n_total"])
     index = arrays["index"]
     if len(index) and not (index.min() >= 0 and index.max() < n_total):
