@@ -31,13 +31,14 @@ from mislabel.learning.networks import build_network, check_output
 from mislabel.learning.objective import Objective
 from mislabel.learning.problem import (
     HeldOut,
+    Part,
     TrainingProblem,
     choose_device,
     predict_logits,
     random_state,
 )
 from mislabel.learning.recipes import Recipe, make_recipe
-from mislabel.learning.resident import Normalisation, ResidentExamples
+from mislabel.learning.resident import Normalisation, PairedDraws, ResidentExamples
 from mislabel.registry import Record
 from mislabel.seeds import TrainingSeeds, check_seed, child_seed, generator
 from mislabel.versions import library_versions
@@ -149,6 +150,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         classes: ArrayLike | None = None,
         features: ArrayLike | None = None,
         guidance: ArrayLike | None = None,
+        subset: ArrayLike | None = None,
+        seeds: TrainingSeeds | None = None,
         evaluation: Evaluation | None = None,
         watch: EpochWatcher | None = None,
         checkpoint: str | Path | None = None,
@@ -160,6 +163,11 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         classes: all classes, where some may not occur in `y`. features: (N, d) in which
         neighbours are looked for, by methods that do, and which some predict from. guidance:
         (N, g) to predict from in their place; then `predict` and `evaluation` take such too.
+        subset: (N,) bool, examples to train on; the others serve only for the normalisation.
+        Trainings on two subsets are paired: weights begin the same, the order is that of all
+        examples less the others, and an example's augmentation depends on no other example
+        (what methods draw per batch, such as the shares of mixup, is not paired). seeds: in place
+        of those that `seed` spawns.
         evaluation: for the curves. watch: called after each epoch.
         checkpoint: a file to save to every `checkpoint_seconds` and to go on from; a resumed
         training equals an uninterrupted one, on a CPU with as many threads bit for bit.
@@ -169,13 +177,16 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         self.check_parameters()
         device = choose_device(self.device)
         self.recipe_ = self.resolve_recipe(examples.shape[1:])
-        self.seeds_ = TrainingSeeds.spawn(self.seed)
+        self.seeds_ = TrainingSeeds.spawn(self.seed) if seeds is None else seeds
         self.normalisation_ = Normalisation.of(examples)
         points = _points(examples, features)
         guide = points if guidance is None else _points(examples, guidance, "guidance")
         self.n_guidance_ = guide.shape[1] if self.predicts_from_features else 0
-        train_on, validate_on = self._split(len(examples))
-        problem = self._problem(examples, encoded, guide, train_on, validate_on, evaluation, device)
+        kept = None if subset is None else _check_subset(subset, len(examples))
+        train_on, validate_on = self._split(len(examples), kept)
+        problem = self._problem(
+            examples, encoded, guide, train_on, validate_on, kept, evaluation, device
+        )
         learner = self._learner(
             Task(
                 problem=problem,
@@ -192,6 +203,10 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             identity = self._identity(examples, encoded, points, initial)
             if guidance is not None and self.predicts_from_features:
                 identity["guidance_sha256"] = hash_array(guide)
+            if kept is not None:
+                identity["subset_sha256"] = hash_array(kept)
+            if seeds is not None:
+                identity["seeds"] = asdict(seeds)
             store = Checkpoint(Path(checkpoint), identity, every=checkpoint_seconds)
         training = train(learner, watch=watch, checkpoint=store)
         self._keep(learner, train_on, validate_on, encoded)
@@ -253,17 +268,21 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
                 own = own(shape, n_classes)
             return check_output(own, shape, n_classes)  # lazy layers draw their weights here
 
-    def _split(self, n_examples: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Positions to train on, in order, and those to select an epoch by."""
-        everything = np.arange(n_examples)
-        if self.selection == "last":
-            return everything, everything[:0]
-        if n_examples < 2:
-            raise InputError("X", f"{n_examples} examples", "a validation part needs 2")
-        count = max(1, round(VALIDATION_SHARE * n_examples))
+    def _split(
+        self, n_examples: int, kept: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions to train on, in order, and those to select an epoch by; of those kept."""
         held = np.zeros(n_examples, dtype=bool)
-        held[generator(self.seed, "validation").permutation(n_examples)[:count]] = True
-        return everything[~held], everything[held]
+        chosen = np.ones(n_examples, dtype=bool) if kept is None else kept
+        if self.selection != "last":
+            if n_examples < 2:
+                raise InputError("X", f"{n_examples} examples", "a validation part needs 2")
+            count = max(1, round(VALIDATION_SHARE * n_examples))
+            held[generator(self.seed, "validation").permutation(n_examples)[:count]] = True
+            if not (held & chosen).any() or not (~held & chosen).any():
+                rule = "must leave examples to train on and to validate on; give more"
+                raise InputError("subset", f"{chosen.sum()} examples", rule)
+        return np.flatnonzero(chosen & ~held), np.flatnonzero(chosen & held)
 
     def _keep(
         self,
@@ -281,11 +300,12 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         labels = encoded.copy()
         if corrected is not None:
             labels[train_on] = corrected.cpu().numpy()
-        if len(validate_on):
-            held_out = learner.problem.validation
-            assert held_out is not None
-            chance = torch.softmax(learner.predict_logits(held_out), dim=1).cpu().numpy()
-            scores[validate_on] = 1 - chance[np.arange(len(validate_on)), encoded[validate_on]]
+        excluded = _outside(len(encoded), train_on, validate_on)
+        problem = learner.problem
+        for held_out, where in ((problem.validation, validate_on), (problem.excluded, excluded)):
+            if held_out is not None:
+                chance = torch.softmax(learner.predict_logits(held_out), dim=1).cpu().numpy()
+                scores[where] = 1 - chance[np.arange(len(where)), encoded[where]]
         self.noise_scores_ = np.clip(scores, 0, 1)
         self.corrected_labels_ = None if corrected is None else self.classes_[labels]
 
@@ -320,6 +340,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         guide: NDArray[Any],
         train_on: NDArray[np.int64],
         validate_on: NDArray[np.int64],
+        kept: NDArray[np.bool_] | None,
         evaluation: Evaluation | None,
         device: torch.device,
     ) -> TrainingProblem:
@@ -334,21 +355,27 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             self.normalisation_,
             device,
             augment=augment == "crop-flip",
+            paired=None if kept is None else PairedDraws(self.seeds_.augmentation, chosen),
         )
-        validation = None
-        if len(validate_on):
-            validation = HeldOut(
-                examples=ResidentExamples(examples[validate_on], self.normalisation_, device),
-                labels=torch.from_numpy(encoded[validate_on]).to(device),
-                features=self._guidance(examples[validate_on], guide[validate_on], device),
+
+        def aside(where: NDArray[np.int64]) -> HeldOut | None:
+            if not len(where):
+                return None
+            return HeldOut(
+                examples=ResidentExamples(examples[where], self.normalisation_, device),
+                labels=labels[torch.from_numpy(where).to(device)],
+                features=self._guidance(examples[where], guide[where], device),
             )
+
         return TrainingProblem(
             examples=resident,
             labels=labels[chosen],
             clean_labels=None if clean is None else clean[chosen],
             features=self._guidance(examples[train_on], guide[train_on], device),
-            validation=validation,
+            validation=aside(validate_on),
             test=self._test(seen, device),
+            part=None if kept is None else Part(positions=chosen, n_total=len(examples)),
+            excluded=aside(_outside(len(examples), train_on, validate_on)),
         )
 
     def _test(self, seen: Evaluation, device: torch.device) -> HeldOut | None:
@@ -443,6 +470,24 @@ def _points(
         rule = f"must be a matrix (N, d) with one row per example: {len(examples)}"
         raise InputError(name, f"shape {points.shape}", rule)
     return points
+
+
+def _check_subset(subset: ArrayLike, n_examples: int) -> NDArray[np.bool_]:
+    """(N,) bool with something in it."""
+    kept = np.asarray(subset)
+    if kept.dtype != bool or kept.shape != (n_examples,):
+        rule = f"must be a mask, one bool per example: {n_examples}"
+        raise InputError("subset", f"{kept.dtype} {kept.shape}", rule)
+    if not kept.any():
+        raise InputError("subset", "no examples", "must keep at least one")
+    return kept
+
+
+def _outside(n_examples: int, *parts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ascending positions that are in none of the parts."""
+    outside = np.ones(n_examples, dtype=bool)
+    outside[np.concatenate(parts)] = False
+    return np.flatnonzero(outside)
 
 
 def _name_of(function: Any) -> str:

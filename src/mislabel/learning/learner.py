@@ -122,13 +122,17 @@ class Learner(ABC):
     def batches(self, *, drop_last: bool | None = None) -> list[Tensor]:
         """The examples in a random order, cut into batches.
 
-        A single last example joins the batch before it, since batch norm cannot do with one;
-        drop_last: a last batch that is not full is left out, unless it is the only one; None is
-        what the recipe says.
+        The order of a part of a set is that of the set, less the others. A single last example
+        joins the batch before it, since batch norm cannot do with one; drop_last: a last batch
+        that is not full is left out, unless it is the only one; None is what the recipe says.
         """
         drop_last = self.recipe.drop_last if drop_last is None else drop_last
         order = self.generator("order", on_device=False)
-        shuffled = torch.randperm(len(self.problem.labels), generator=order)
+        part = self.problem.part
+        if part is None:
+            shuffled = torch.randperm(len(self.problem.labels), generator=order)
+        else:
+            shuffled = part.among(torch.randperm(part.n_total, generator=order))
         if self.first_order is None:
             self.first_order = shuffled
         batches = list(torch.split(shuffled.to(self.device), self.recipe.batch_size))
@@ -181,7 +185,9 @@ class Learner(ABC):
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the training depends on."""
+        paired = self.problem.examples.paired
         return {
+            **({} if paired is None else {"augmentation_counts": paired.counts}),
             "networks": {name: dict(n.state_dict()) for name, n in self.networks.items()},
             "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()},
             "generators": {name: g.get_state() for name, g in self._generators.items()},
@@ -202,6 +208,8 @@ class Learner(ABC):
         self._given_sum = state["given_sum"].to(self.device)
         self._given_count = state["given_count"].to(self.device)
         self.first_order = state["first_order"]
+        if (paired := self.problem.examples.paired) is not None:
+            paired.counts.copy_(state["augmentation_counts"])
         self.load_extra_state(state["extra"])
 
 

@@ -30,12 +30,31 @@ class HeldOut:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """Where the examples of a training stand in a full set, others of which are left out.
+
+    positions: (N,) ascending. n_total: of the full set.
+    """
+
+    positions: Tensor
+    n_total: int
+
+    def among(self, order: Tensor) -> Tensor:
+        """(N,) the order of these examples in an order (n_total,) of the full set."""
+        rank = torch.full((self.n_total,), -1)
+        rank[self.positions.cpu()] = torch.arange(len(self.positions))
+        ranks = rank[order]
+        return ranks[ranks >= 0]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingProblem:
     """Everything but the networks and the method. N examples.
 
     labels: (N,) as given. clean_labels: (N,) or None, and test: both only for the curves.
     validation: examples with noisy labels, by which an epoch may be selected. features: (N, d)
-    for networks that take features beside the examples.
+    for networks that take features beside the examples. part: where these examples are part of a
+    set, of which they keep order and augmentation. excluded: examples outside of that part.
     """
 
     examples: ResidentExamples
@@ -44,6 +63,8 @@ class TrainingProblem:
     features: Tensor | None = None
     validation: HeldOut | None = None
     test: HeldOut | None = None
+    part: Part | None = None
+    excluded: HeldOut | None = None
 
 
 def choose_device(device: str) -> torch.device:
