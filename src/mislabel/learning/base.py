@@ -30,6 +30,7 @@ from mislabel.learning.loop import EpochWatcher, predictions_of, train
 from mislabel.learning.networks import build_network, check_output
 from mislabel.learning.objective import Objective
 from mislabel.learning.problem import (
+    BatchObserver,
     HeldOut,
     Part,
     TrainingProblem,
@@ -57,12 +58,14 @@ class Evaluation:
 
     x_test, y_test: test examples and clean labels. clean_labels: (N,) of the training examples.
     test_features: (M, d) for methods that predict from features beside the examples.
+    observe: told each batch of training.
     """
 
     x_test: NDArray[Any] | None = None
     y_test: NDArray[Any] | None = None
     clean_labels: NDArray[Any] | None = None
     test_features: NDArray[Any] | None = None
+    observe: BatchObserver | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -376,6 +379,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             test=self._test(seen, device),
             part=None if kept is None else Part(positions=chosen, n_total=len(examples)),
             excluded=aside(_outside(len(examples), train_on, validate_on)),
+            observe=seen.observe,
         )
 
     def _test(self, seen: Evaluation, device: torch.device) -> HeldOut | None:

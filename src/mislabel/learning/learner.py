@@ -32,7 +32,7 @@ class Pass:
     """
 
     def __init__(self, problem: TrainingProblem) -> None:
-        self.labels = problem.labels
+        self.labels, self._observe = problem.labels, problem.observe
         self.predicted = torch.full_like(problem.labels, -1)
         self.probability = torch.full(problem.labels.shape, torch.nan, device=self.labels.device)
         self._loss = torch.zeros((), device=self.labels.device)
@@ -44,6 +44,8 @@ class Pass:
         self._loss += loss.detach() * len(index)
         self._count += len(index)
         self.predicted[index] = logits.argmax(dim=1)
+        if self._observe is not None:
+            self._observe(index, logits.detach())
         chance = torch.softmax(logits.float(), dim=1)
         self.probability[index] = chance.gather(1, self.labels[index, None]).squeeze(1)
 

@@ -1,7 +1,7 @@
 """What a training is given: examples and labels on a device, and where it runs."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from mislabel.errors import InputError
 from mislabel.learning.recipes import Recipe
 from mislabel.learning.resident import ResidentExamples
 
+BatchObserver = Callable[[Tensor, Tensor], None]
+"""Called with each batch of training: positions (B,) among the examples trained on, and the logits
+(B, C) that they had before the step that learned from them."""
 EVALUATION_BATCH = 250
 "Small enough that activations stay in memory that the allocator reuses."
 
@@ -55,6 +58,7 @@ class TrainingProblem:
     validation: examples with noisy labels, by which an epoch may be selected. features: (N, d)
     for networks that take features beside the examples. part: where these examples are part of a
     set, of which they keep order and augmentation. excluded: examples outside of that part.
+    observe: told each batch.
     """
 
     examples: ResidentExamples
@@ -65,6 +69,7 @@ class TrainingProblem:
     test: HeldOut | None = None
     part: Part | None = None
     excluded: HeldOut | None = None
+    observe: BatchObserver | None = None
 
 
 def choose_device(device: str) -> torch.device:
