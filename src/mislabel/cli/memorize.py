@@ -2,6 +2,8 @@
 
 import typer
 
+from mislabel.cli import memorize_look
+
 
 def build_app() -> typer.Typer:
     """The commands, each in a file of its own."""
@@ -9,5 +11,9 @@ def build_app() -> typer.Typer:
         no_args_is_help=True,
         help="Estimate which labels networks memorize, and look at them.",
         rich_markup_mode="rich",
+        epilog="Example: mislabel memorize compare published.npz ours.npz --page agreement.html",
     )
+    app.command("figures")(memorize_look.figures)
+    app.command("compare")(memorize_look.compare)
+    app.command("list")(memorize_look.list_examples)
     return app

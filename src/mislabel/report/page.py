@@ -18,7 +18,8 @@ from mislabel.benchmark.results import (
 )
 from mislabel.files import write_text
 from mislabel.report.tables import accuracy_table
-from mislabel.report.text import noise_names, plural, visible
+from mislabel.report.template import render
+from mislabel.report.text import noise_names, plural
 from mislabel.report.verdict import write_verdict
 
 
@@ -46,7 +47,8 @@ def render_benchmark_page(results: BenchmarkResults, *, epoch: str = "last") -> 
 
     check_epoch(epoch, results)
     others = [choice for choice in epoch_choices(results) if choice != epoch]
-    return _render(
+    return render(
+        "benchmark.html.j2",
         data=_data_name(results.metadata),
         data_line=_data_line(results),
         epoch_words=EPOCH_CHOICES[epoch],
@@ -64,25 +66,6 @@ def render_benchmark_page(results: BenchmarkResults, *, epoch: str = "last") -> 
         command=_command(results.metadata),
         metadata=_json(results.metadata),
     )
-
-
-def _render(**values: Any) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    def tame(value: Any) -> Any:
-        return value if isinstance(value, Markup) else visible(str(value))
-
-    environment = Environment(
-        loader=PackageLoader("mislabel.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=tame,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("benchmark.html.j2").render(values)
 
 
 def _data(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
