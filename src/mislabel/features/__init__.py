@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mislabel.features import clip, hf, pixels, simclr
+from mislabel.features import clip, hf, patches, pixels, simclr
 from mislabel.features.base import (
     Encoder,
     EncoderRecord,
@@ -24,7 +24,7 @@ from mislabel.registry import Registry
 from mislabel.specs import canonical_spec, parse_parameters, split_spec
 
 ENCODERS = Registry[EncoderRecord](
-    "encoder", [pixels.RECORD, clip.RECORD, hf.RECORD, simclr.RECORD]
+    "encoder", [pixels.RECORD, patches.RECORD, clip.RECORD, hf.RECORD, simclr.RECORD]
 )
 "All encoders. A new one is a new file and one line here."
 
