@@ -376,7 +376,7 @@ def _table(title: str) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    return Table(title=escape(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    return Table(title=escape(title), box=SIMPLE_HEAD, padding=0, show_edge=False)
 
 
 def _console() -> Any:
