@@ -53,7 +53,7 @@ def render_agreement_page(
         rows=agreement_rows(agreements),
         panels=panels,
         halves=[scores.inclusion_halves is not None for scores in (a, b)],
-        few=len(a) <= FEW_POINTS,
+        few=f"{FEW_POINTS:,}",
     )
 
 
