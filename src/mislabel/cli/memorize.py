@@ -2,7 +2,7 @@
 
 import typer
 
-from mislabel.cli import memorize_look
+from mislabel.cli import memorize_estimate, memorize_look
 
 
 def build_app() -> typer.Typer:
@@ -16,4 +16,5 @@ def build_app() -> typer.Typer:
     app.command("figures")(memorize_look.figures)
     app.command("compare")(memorize_look.compare)
     app.command("list")(memorize_look.list_examples)
+    app.command("estimate")(memorize_estimate.estimate)
     return app
