@@ -420,7 +420,7 @@ def test_every_method_can_be_studied(name: str, tmp_path: Path) -> None:
 
 def test_networks_memorize_wrong_labels(tmp_path: Path) -> None:
     """Trained long in many dimensions: wrong labels are fitted, and not predicted when left out."""
-    data = tiny_dataset(noise=30)
+    data = tiny_dataset(noise=20)
     plan = method_plan(data, flipped(data), "standard:epochs=150", device="cpu")
     found = study_scores(run_study(plan, tmp_path / "study", runs=8, workers=1))
     wrong = found.wrong

@@ -154,15 +154,13 @@ def read_row(folder: StudyFolder, number: int, names: Iterable[str]) -> dict[str
 
 def _provenance(folder: StudyFolder, runs: Sequence[int], measure: str) -> dict[str, Any]:
     metadata, identity = folder.metadata, folder.identity
-    method = identity.get("method", metadata.get("title", "study"))
     return {
         "estimator": "held-out study",
-        "title": f"{method}, {len(runs):,} runs",
+        "title": f"{metadata.get('title', 'study')}, {len(runs):,} runs",
         "measure": measure,
         "runs": len(runs),
         "study": identity,
-        "data": metadata.get("data"),
-        "command": metadata.get("command"),
+        **metadata.get("about", {}),
         "versions": folder.about(runs[0]).get("versions"),
     }
 

@@ -399,7 +399,12 @@ def method_plan(
         n_total=dataset.n_train_total,
         device=device,
         title=canonical_spec(
-            method, record.estimator, positional=record.positional, argument="method", named=True
+            method,
+            record.estimator,
+            positional=record.positional,
+            argument="method",
+            named=True,
+            kept=frozenset({"recipe", "network", "epochs"}),
         ),
         about=about or {},
     )
