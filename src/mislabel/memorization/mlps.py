@@ -87,7 +87,7 @@ def subset_masks(n_examples: int, members: int, keep: float, seed: int) -> NDArr
 
 def train_mlps(settings: Mlps, problem: Problem, masks: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(R, N) probability that each trained member gives to the given label of each example."""
-    points = torch.from_numpy(problem.features)
+    points = torch.tensor(problem.features)
     points = (points - points.mean(0)) / points.std(0).clamp(min=1e-6)
     labels, kept = torch.from_numpy(problem.labels), torch.from_numpy(masks)
     stack = _Stack.draw(settings, points.shape[1], problem.n_classes, problem.seed)
