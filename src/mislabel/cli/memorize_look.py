@@ -81,7 +81,8 @@ def figures(
 
         studies = {name: on_dataset(scores, dataset) for name, scores in studies.items()}
     written, left_out = [], []
-    for name, made in _figures(studies, positions, dataset, threshold, class_name):
+    drawn = list(_figures(studies, positions, dataset, threshold, class_name))
+    for name, made in drawn:
         if isinstance(made, str):
             left_out.append({"figure": name, "reason": made})
             print(f"mislabel: figure {name} is left out: {made}", file=sys.stderr)
