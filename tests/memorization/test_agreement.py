@@ -4,13 +4,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from memorization_examples import correlated, drawn, scores
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
+from memorization_examples import correlated, drawn, scores
 from mislabel.errors import InputError
 from mislabel.memorization import Agreement, MemorizationScores, compare, reliability
-from mislabel.memorization.agreement import GROUPS, LEVEL, SCORES, _interval, spearman
+from mislabel.memorization.agreement import (
+    GROUPS,
+    LEVEL,
+    SCORES,
+    _interval,
+    resampled_ranks,
+    spearman,
+)
 from mislabel.seeds import generator
 
 ALL = np.ones(3, dtype=bool)
@@ -148,6 +155,25 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
     assert first == again
     assert [e.low for e in first] != [e.low for e in other]
     assert [e.spearman for e in first] == [e.spearman for e in other]
+
+
+def test_resampled_ranks_equal_sorting_again() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(20, size=60) / 7
+    codes = np.unique(values, return_inverse=True)[1]
+    for _ in range(20):
+        draw = rng.integers(60, size=60)
+        assert_array_equal(resampled_ranks(codes[draw]), stats.rankdata(values[draw]))
+
+
+def test_the_interval_equals_its_plain_twin() -> None:
+    a, b = np.round(correlated(50, 0.5, 3), 1)
+    rng, values = generator(4, "bootstrap"), []
+    for _ in range(40):
+        draw = rng.integers(50, size=50)
+        values.append(spearman(a[draw], b[draw]))
+    expected = np.quantile(np.array(values, dtype=float), [0.025, 0.975])
+    assert_allclose(_interval(a, b, 40, generator(4, "bootstrap")), expected, rtol=1e-12)
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:

@@ -141,12 +141,24 @@ def _interval(
     """Percentile interval; each resample is ranked anew."""
     if not bootstrap or len(a) < FEWEST:
         return None, None
+    codes = [np.unique(side, return_inverse=True)[1] for side in (a, b)]
     draws = (rng.integers(len(a), size=len(a)) for _ in range(bootstrap))
-    found = [value for draw in draws if (value := spearman(a[draw], b[draw])) is not None]
+    ranked = ((resampled_ranks(codes[0][d]), resampled_ranks(codes[1][d])) for d in draws)
+    found = [value for pair in ranked if (value := _pearson(*pair)) is not None]
     if not found:
         return None, None
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def resampled_ranks(codes: NDArray[np.int64]) -> Floats:
+    """Mean ranks of values from their places among the distinct ones, without sorting again.
+
+    codes: (N,) of each value in a resample, such as ``np.unique(values, return_inverse=True)[1]``
+    at the places drawn.
+    """
+    counts = np.bincount(codes)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[codes])
 
 
 def _ceiling(first: float | None, second: float | None) -> float | None:
