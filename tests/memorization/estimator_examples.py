@@ -9,6 +9,7 @@ from mislabel.labels import NoisyLabels
 from mislabel.memorization import MemorizationScores
 from mislabel.memorization.estimators import make_estimator
 
+Floats = NDArray[np.float64]
 N, C, D = 48, 3, 5
 SMALL = {
     "neighbors": "neighbors:k=5",
@@ -38,3 +39,12 @@ def estimate(name: str, **changes: Any) -> MemorizationScores:
     found = make_estimator(SMALL.get(name, name))
     arguments = given | changes
     return found(arguments.pop("labels"), arguments.pop("features"), **arguments)
+
+
+def plain_weights(points: Floats, targets: Floats, penalty: float) -> Floats:
+    """Ridge weights, the intercept last and not penalised, by least squares on added rows."""
+    width = points.shape[1]
+    rows = np.hstack([points, np.ones((len(points), 1))])
+    added = np.hstack([np.sqrt(penalty) * np.eye(width), np.zeros((width, 1))])
+    targets = np.vstack([targets, np.zeros((width, targets.shape[1]))])
+    return np.linalg.lstsq(np.vstack([rows, added]), targets, rcond=None)[0]
