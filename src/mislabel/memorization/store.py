@@ -42,10 +42,11 @@ KEEPS = ("correctness", "predictions", "probabilities")
 "What rows hold, each more than the one before."
 LEFTOVER_SECONDS = 3600
 MOST_RUNS = 10**6
-_UNREADABLE = (
+UNREADABLE = (
     OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, SyntaxError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
+"What a damaged archive makes NumPy raise."
 Bits = NDArray[np.uint8]
 
 
@@ -153,15 +154,15 @@ class StudyFolder:
         """Labels and the held-out set."""
         metadata, path = self.metadata, self.path / "labels.npz"
         try:
-            with _archive(path) as archive:
-                arrays = {name: np.asarray(archive[name], np.int64) for name in archive.files}
+            with archive(path) as file:
+                arrays = {name: np.asarray(file[name], np.int64) for name in file.files}
             return StudyLabels(
                 clean_labels=arrays.pop("clean_labels", None),
                 n_total=int(metadata["n_total"]),
                 class_names=tuple(map(str, metadata["class_names"])),
                 **arrays,
             )
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             rule = f"cannot be read ({_line(error)})"
             raise InputError(self.argument, str(path), rule) from error
 
@@ -184,9 +185,9 @@ class StudyFolder:
         """Arrays of a row as they are stored; `DamagedRow` where they are not what they must be."""
         wanted = self._kinds
         try:
-            with _archive(self.row_path(number)) as archive:
-                found = {name: archive[name] for name in names}
-        except _UNREADABLE as error:
+            with archive(self.row_path(number)) as file:
+                found = {name: file[name] for name in names}
+        except UNREADABLE as error:
             raise DamagedRow(f"{self.row_path(number)} is damaged ({_line(error)})") from error
         for name, array in found.items():
             length, kinds = wanted[name]
@@ -198,11 +199,11 @@ class StudyFolder:
     def about(self, number: int) -> dict[str, Any]:
         """What is written down of a run: seeds, seconds, device, versions."""
         try:
-            with _archive(self.row_path(number)) as archive:
-                found = json.loads(str(archive["about"][()]))
+            with archive(self.row_path(number)) as file:
+                found = json.loads(str(file["about"][()]))
             if found["run"] != number:
                 raise ValueError(f"it is of run {found['run']}")
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise DamagedRow(f"{self.row_path(number)} is damaged ({_line(error)})") from error
         return dict(found)
 
@@ -324,10 +325,10 @@ def _check_same(one: StudyFolder, other: StudyFolder, number: int) -> None:
 
 
 @contextlib.contextmanager
-def _archive(path: Path) -> Iterator[Any]:
+def archive(path: Path) -> Iterator[Any]:
     """An ``.npz`` file to read from; nothing in it is executed, and it is closed whatever it is."""
-    with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
-        yield archive
+    with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as arrays:
+        yield arrays
 
 
 def _classes(values: Any, name: str, count: int, n_classes: int) -> NDArray[np.int64]:
