@@ -426,7 +426,7 @@ def test_networks_memorize_wrong_labels(tmp_path: Path) -> None:
     wrong = found.wrong
     assert (found.inclusion[wrong] == 1).all()
     assert np.nanmean(found.exclusion[wrong]) < 0.5 < np.nanmean(found.exclusion[~wrong])
-    assert found.title == "standard:epochs=150, 8 runs"
+    assert found.title == "standard:epochs=150 (mlp, 150 epochs), 8 runs"
 
 
 def test_augmented_evaluation() -> None:

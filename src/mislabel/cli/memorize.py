@@ -2,7 +2,7 @@
 
 import typer
 
-from mislabel.cli import memorize_estimate, memorize_look
+from mislabel.cli import memorize_estimate, memorize_look, memorize_study
 
 
 def build_app() -> typer.Typer:
@@ -17,4 +17,10 @@ def build_app() -> typer.Typer:
     app.command("compare")(memorize_look.compare)
     app.command("list")(memorize_look.list_examples)
     app.command("estimate")(memorize_estimate.estimate)
+    app.command("run")(memorize_study.run)
+    app.command("scores")(memorize_study.scores)
+    app.command("influence")(memorize_study.influence)
+    app.command("merge")(memorize_study.merge)
+    app.command("export")(memorize_study.export)
+    app.command("import")(memorize_study.import_)
     return app

@@ -373,7 +373,6 @@ def method_plan(
     "augmented". features: (N, d) for methods that look for neighbours. guidance: of training and
     test examples, for methods that predict from features. Errors: `InputError` before any work.
     """
-    record = METHODS[split_spec(method, "method")[0]]
     trainer = MethodTrainer(
         dataset=dataset,
         labels=labels.labels,
@@ -398,14 +397,7 @@ def method_plan(
         positions=dataset.train_indices,
         n_total=dataset.n_train_total,
         device=device,
-        title=canonical_spec(
-            method,
-            record.estimator,
-            positional=record.positional,
-            argument="method",
-            named=True,
-            kept=frozenset({"recipe", "network", "epochs"}),
-        ),
+        title=trainer.title,
         about=about or {},
     )
 
@@ -475,6 +467,16 @@ class MethodTrainer:
             "evaluate": self.evaluate,
             **{f"{name}_sha256": hash_array(value) for name, value in features.items()},
         }
+
+    @property
+    def title(self) -> str:
+        """Method, network and epochs."""
+        record = METHODS[split_spec(self.method, "method")[0]]
+        spec = canonical_spec(
+            self.method, record.estimator, positional=record.positional, argument="method",
+            named=True,
+        )  # fmt: skip
+        return f"{spec} ({self._recipe.network}, {self._recipe.epochs} epochs)"
 
     def seconds_of_run(self, run: Run) -> float | None:
         """From the difference of 4 batches and 1, and from predicting 500 examples."""
