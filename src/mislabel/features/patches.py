@@ -2,8 +2,8 @@
 
 ``f(x) = pool(relu(w * x - t), relu(-w * x - t))``: the filters w are patches drawn from the images,
 whitened (ZCA) and of length 1, the threshold t is a fixed number of standard deviations of the
-responses, and the mean is taken over quarters of the image. Principal components reduce the result,
-scaled to variance 1 up to a floor (so that a ridge probe works as on the whole).
+responses, and the mean is taken over quarters of the image. Principal components, scaled to
+variance 1, reduce the result.
 
 Source: Coates, Lee & Ng, "An Analysis of Single-Layer Networks in Unsupervised Feature Learning",
 AISTATS 2011, and Coates & Ng, ICML 2011 (filters drawn from the data are as good as learned ones).
@@ -24,7 +24,8 @@ from mislabel.seeds import check_seed, generator
 
 SAMPLED = 100_000
 "Patches from which whitening is learned."
-BATCH = 200
+BATCH = 20
+"Images at a time; few, so that responses stay in the cache."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +104,15 @@ class _Filters:
         chosen = white[rng.permutation(SAMPLED)[: settings.filters]]
         chosen /= np.linalg.norm(chosen, axis=1, keepdims=True) + 1e-8
         weights = chosen @ whitening
+        bias = -weights @ mean
+        weights -= weights.mean(axis=1, keepdims=True)
         deviation = (white @ chosen.T).std(axis=0)
         shape = (len(weights), settings.size, settings.size, images.shape[3])
         banked = torch.from_numpy(weights.reshape(shape).astype(np.float32)).permute(0, 3, 1, 2)
         return cls(
             settings,
             banked.contiguous().to(device),
-            torch.from_numpy((-weights @ mean).astype(np.float32)).to(device),
+            torch.from_numpy(bias.astype(np.float32)).to(device),
             torch.from_numpy((settings.threshold * deviation).astype(np.float32)).to(device),
         )
 
@@ -117,7 +120,7 @@ class _Filters:
         """(N, 2 K pool pool) pooled responses."""
         size, found = run.batch_size or BATCH, []
         for start in range(0, len(images), size):
-            found.append(self._batch(torch.from_numpy(images[start : start + size])))
+            found.append(self._batch(torch.tensor(images[start : start + size])))
             run.progress(done + min(start + size, len(images)), total)
         return torch.cat(found)
 
@@ -129,17 +132,14 @@ class _Filters:
         mean = functional.avg_pool2d(pixels.mean(1, keepdim=True), window, stride=1)
         square = functional.avg_pool2d((pixels**2).mean(1, keepdim=True), window, stride=1)
         spread = torch.sqrt((square - mean**2).clamp(min=0) * count / (count - 1) + _FLOOR)
-        # w * (patch - mean) / spread, the mean taken out of the filter's sum
-        total = self.weights.sum(dim=(1, 2, 3))[None, :, None, None]
-        response = functional.conv2d(pixels, self.weights)
-        response = (response - mean * total) / spread + self.bias[None, :, None, None]
-        limit = self.thresholds[None, :, None, None]
-        pools = self.settings.pool
+        response = functional.conv2d(pixels, self.weights)  # filters of mean 0: of centred patches
+        response.div_(spread).add_(self.bias[:, None, None])
+        limit, pools = self.thresholds[:, None, None], self.settings.pool
         parts = [
-            functional.adaptive_avg_pool2d((sign * response - limit).relu_(), pools)
-            for sign in (1, -1)
+            functional.adaptive_avg_pool2d(part.sub_(limit).relu_(), pools)
+            for part in (-response, response)
         ]
-        return torch.cat(parts, dim=1).flatten(1)
+        return torch.cat(parts[::-1], dim=1).flatten(1)
 
 
 _FLOOR = 10.0
@@ -168,17 +168,21 @@ def _normalised(patches: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _components(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Mean (d,) of standardised-by-component rows and (d, k) axes, by the covariance."""
+    """Mean (d,) and (d, k) axes, scaled to give components of variance 1, by the covariance."""
+    from scipy.linalg import eigh
+
     mean = rows.mean(dim=0)
     covariance = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64)
     for part in torch.split(rows, 5_000):
         centred = (part - mean).cpu()
         covariance += (centred.T @ centred).double()
-    values, vectors = torch.linalg.eigh(covariance / max(1, len(rows) - 1))
-    count = min(count, len(rows), rows.shape[1])
-    top = vectors[:, -count:].flip(1)
-    scale = 1 / torch.sqrt(values[-count:].flip(0).clamp(min=1e-12))
-    return mean, (top * scale).float().to(rows.device)
+    size = len(covariance)
+    count = min(count, len(rows), size)
+    values, vectors = eigh(
+        covariance.numpy() / max(1, len(rows) - 1), subset_by_index=(size - count, size - 1)
+    )
+    axes = vectors[:, ::-1] / np.sqrt(np.maximum(values[::-1], 1e-12))
+    return mean, torch.from_numpy(axes.astype(np.float32)).to(rows.device)
 
 
 RECORD = EncoderRecord(
@@ -189,7 +193,7 @@ RECORD = EncoderRecord(
     build=Patches,
     positional="components",
     example="patches:components=512",
-    libraries=("numpy", "torch"),
+    libraries=("numpy", "scipy", "torch"),
     fits=True,
     neural=True,
 )
