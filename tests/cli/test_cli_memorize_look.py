@@ -155,8 +155,8 @@ def test_compare_prints_a_table_for_80_columns(
     monkeypatch.setenv("COLUMNS", "80")
     called = memorize(capsys, "compare", "a.npz", "b.npz", "--bootstrap", "20")
     assert (called.status, called.err) == (0, "")
-    assert "A: made up; B: [red]other\\x1b[0m" in called.out
-    rows = [line.split() for line in called.out.splitlines()][3:12]
+    assert called.out.startswith("A: made up\nB: [red]other\\x1b[0m\n\n")
+    rows = [line.split() for line in called.out.splitlines()][5:14]
     assert [row[:2] for row in rows] == [
         [score, group] for score in ("inclusion", "exclusion", "memorization")
         for group in ("all", "wrong", "right")

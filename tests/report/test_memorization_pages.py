@@ -127,6 +127,14 @@ def test_agreement_figure_draws_shared_examples_by_group() -> None:
     assert (wrong.get_xlabel(), everything.get_ylabel()) == ("made up", "made up")
 
 
+def test_axes_begin_at_a_tenth_below_the_lowest_value() -> None:
+    a, b = scores([0.5, 0.9], [0.75, 0.1]), scores([0.5, 1.0], [0.5, 0.0])
+    for score, low in (("memorization", -0.3), ("inclusion", 0.0)):
+        axes = agreement_figure(a, b, score).axes[0]
+        pad = 0.02 * (1 - low)
+        assert_allclose([axes.get_xlim(), axes.get_ylim()], [(low - pad, 1 + pad)] * 2)
+
+
 def test_many_examples_are_counted_in_hexagons() -> None:
     n = FEW_POINTS + 3
     a, b = drawn(n, seed=1), drawn(n, seed=2)

@@ -331,7 +331,8 @@ def _print_agreement(found: list["Agreement"], first: str, second: str) -> None:
     from mislabel.report.memorization_tables import agreement_rows
     from mislabel.report.text import one_line
 
-    table = _table(f"A: {one_line(first, 60)}; B: {one_line(second, 60)}")
+    print(f"A: {one_line(first, 60)}\nB: {one_line(second, 60)}\n")
+    table = _table()
     names = ("score", "labels", "count", "Spearman", "from", "to", "ceiling", "of it",
              "mean A", "mean B")  # fmt: skip
     for name in names:
@@ -358,7 +359,8 @@ def _print_list(suspects: "Suspects", output: Path) -> None:
         if not listed:
             print(f"No {title}.")
             continue
-        table = _table(f"{title}: {len(shown)} of {total:,}")
+        print(f"{title.capitalize()}: {len(shown)} of {total:,}\n")
+        table = _table()
         for heading in ("index", "label", "clean", "suggested"):
             table.add_column(heading)
         for heading in ("inclusion", "exclusion", "memorization"):
@@ -368,16 +370,16 @@ def _print_list(suspects: "Suspects", output: Path) -> None:
             values = (number(s.inclusion), number(s.exclusion), number(s.memorization))
             table.add_row(str(s.index), *known, *values)
         _console().print(table)
+        print()
     print(f"Page: {(output / 'examples.html').absolute().as_uri()}")
 
 
-def _table(title: str) -> Any:
+def _table() -> Any:
     """An empty table that is narrow enough for 80 columns."""
     from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
     from rich.table import Table
 
-    return Table(title=escape(title), box=SIMPLE_HEAD, padding=0, show_edge=False)
+    return Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
 
 
 def _console() -> Any:

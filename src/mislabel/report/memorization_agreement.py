@@ -68,10 +68,10 @@ def agreement_figure(a: MemorizationScores, b: MemorizationScores, score: str) -
     known = a if a.clean_labels is not None else b
     drawn = [("all", np.ones(len(a), dtype=bool))]
     drawn += [entry for entry in groups(known) if entry[0] != "all"]
-    figure = new_figure(height=_PANEL + 0.5, width=len(drawn) * (_PANEL + 0.1) + 0.4)
+    figure = new_figure(height=_PANEL + 0.7, width=len(drawn) * (_PANEL + 0.1) + 0.4)
     panels = figure.subplots(1, len(drawn), sharex=True, sharey=True, squeeze=False)[0]
-    low = -1.0 if score == "memorization" else 0.0
     first, second = getattr(a, score), getattr(b, score)
+    low = _lowest(np.concatenate([first, second]))
     for axes, (group, chosen) in zip(panels, drawn, strict=True):
         _draw_pairs(axes, first[chosen], second[chosen], low)
         axes.set_title(GROUP_NAMES[group], fontsize=9)
@@ -92,6 +92,11 @@ def _picture(a: MemorizationScores, b: MemorizationScores, score: str) -> Markup
     return png_markup(agreement_figure(a, b, score), alt=visible(alt))
 
 
+def _lowest(values: Floats) -> float:
+    """Where the axes begin: at 0 or, where there are values below, at a tenth below them."""
+    return min(0.0, float(np.floor(10 * np.min(values[np.isfinite(values)], initial=0.0)) / 10))
+
+
 def _draw_pairs(axes: Axes, first: Floats, second: Floats, low: float) -> None:
     both = np.isfinite(first) & np.isfinite(second)
     first, second = first[both], second[both]
@@ -102,4 +107,4 @@ def _draw_pairs(axes: Axes, first: Floats, second: Floats, low: float) -> None:
         axes.scatter(first, second, s=9, alpha=0.6, linewidths=0, color="#0072B2")
     axes.plot([low, 1], [low, 1], linestyle=":", linewidth=0.9, color=INK)
     pad = 0.02 * (1 - low)
-    axes.set(xlim=(low - pad, 1 + pad), ylim=(low - pad, 1 + pad), aspect="equal")
+    axes.set(xlim=(low - pad, 1 + pad), ylim=(low - pad, 1 + pad), box_aspect=1)

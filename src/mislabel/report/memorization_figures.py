@@ -35,6 +35,8 @@ GROUP_COLOURS = {"wrong": "#D55E00", "right": "#0072B2", "all": "#0072B2"}
 "Of Okabe and Ito; with hatching and markers besides."
 GROUP_NAMES = {"wrong": "wrong labels", "right": "right labels", "all": "all labels"}
 _MARKERS = {"wrong": "^", "right": "o", "all": "o"}
+_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
+"Behind words that stand among points."
 _PANEL = 2.5
 "Inches of a panel's height."
 _VECTORS = 3000
@@ -110,10 +112,12 @@ def learned_map_figure(
     for cloud in axes.collections:
         cloud.set_rasterized(len(shown) > _VECTORS)
     _draw_rings(axes, where[learned], class_colours(len(names))[scores.labels[learned]])
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - 0.06 * (high - low), high)
     count = int(learned.sum())
     note = f"ringed: {count:,} incorrect learned, filled as labelled"
     axes.text(0.01, 0.01, note if count else f"no {_none(threshold)}", fontsize=7.5,
-              transform=axes.transAxes)  # fmt: skip
+              transform=axes.transAxes, bbox=_WHITE)  # fmt: skip
     return figure
 
 
@@ -239,10 +243,10 @@ def _draw_scatter(
                              edgecolor=INK, linestyle="--", linewidth=0.9))  # fmt: skip
     inside = int(scores.learned(threshold)[chosen].sum())
     axes.text(threshold, threshold - 0.02, f"{inside:,} inside", fontsize=8, va="top",
-              bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+              bbox=_WHITE)  # fmt: skip
     axes.text(0.02, 0.98, f"{GROUP_NAMES[group]} ({int(both.sum()):,})", fontsize=8.5, va="top",
-              bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+              bbox=_WHITE)  # fmt: skip
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
 
 
 def _draw_rings(axes: Axes, positions: NDArray[np.floating], colours: NDArray[np.float64]) -> None:
