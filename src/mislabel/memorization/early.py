@@ -45,8 +45,8 @@ from mislabel.memorization.estimator import (
 from mislabel.memorization.scores import Floats, MemorizationScores
 
 COST = (
-    "one training: 0.5 s per epoch of 50,000 x 256 by the MLP on one thread, 31 s of 50,000 images of "
-    "CIFAR-10 by the small CNN"
+    "one training: on one thread 0.5 s per epoch of 50,000 x 256 by the MLP, 31 s per epoch of "
+    "CIFAR-10's images by the small CNN"
 )
 
 

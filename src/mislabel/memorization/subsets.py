@@ -46,8 +46,8 @@ from mislabel.memorization.ridge import fit_ridge, tried
 from mislabel.memorization.scores import Floats
 
 COST = (
-    "a ridge, and per run one product of the left-out rows with themselves: 0.05 s for 50,000 x 256 "
-    "on one thread, 0.02 s with the published design"
+    "a ridge, and per run one product of the left-out rows with themselves: for 50,000 x 256 on "
+    "one thread 0.05 s, 0.02 s with the published design"
 )
 
 
