@@ -14,6 +14,7 @@ from PIL import Image
 from memorization_examples import drawn, scores
 from mislabel.memorization import MemorizationScores, compare
 from mislabel.memorization.suspects import find_suspects
+from mislabel.report import memorization_agreement
 from mislabel.report.memorization_agreement import (
     FEW_POINTS,
     agreement_figure,
@@ -95,7 +96,8 @@ def test_rows_worked_by_hand() -> None:
     )  # fmt: skip
 
 
-def test_agreement_page_says_which_side_has_halves() -> None:
+def test_agreement_page_says_which_side_has_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memorization_agreement, "_picture", lambda *_: "")
     bare = scores([0.1, 0.2, 0.9], [0.1, 0.3, 0.2])
     halves = scores([0.1, 0.2, 0.9], [0.1, 0.3, 0.2], inclusion_halves=np.zeros((2, 3)))
     for a, b, words in (

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 PRINTED = 10
 "Examples of each kind that `list` prints; the files have all."
 SUFFIXES = ("pdf", "png")
+DPI = 300
+"Of pictures, and of clouds of points in a PDF; enough for print."
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder for the files.")]
 Threshold = Annotated[
     float,
@@ -87,7 +89,7 @@ def figures(
             left_out.append({"figure": name, "reason": made})
             print(f"mislabel: figure {name} is left out: {made}", file=sys.stderr)
             continue
-        written += [save_figure(made, output / f"{name}.{suffix}") for suffix in SUFFIXES]
+        written += [save_figure(made, output / f"{name}.{suffix}", dpi=DPI) for suffix in SUFFIXES]
     if json:
         _print_json({"written": [str(path) for path in written], "left_out": left_out})
     else:
