@@ -147,7 +147,10 @@ def _fit(points: Floats, targets: Floats, penalties: Floats) -> Floats:
 
 
 def _inverse_hessian(points: Floats, chances: Floats, penalties: Floats) -> Floats:
-    """(C, D, C, D), by the Cholesky factor. Each block is a Gram matrix of weighted points."""
+    """(C, D, C, D), by the Cholesky factor; of the blocks (D, D) only those of c <= c' are right.
+
+    Each block of the Hessian is a Gram matrix of weighted points.
+    """
     from scipy.linalg import cho_factor
     from scipy.linalg.lapack import dpotri
 
@@ -163,8 +166,11 @@ def _inverse_hessian(points: Floats, chances: Floats, penalties: Floats) -> Floa
     flat = hessian.reshape(n_classes * width, -1)
     factor, _ = cho_factor(flat, overwrite_a=True, check_finite=False)
     upper, _ = dpotri(factor, overwrite_c=True)
-    inverse = np.triu(upper) + np.triu(upper, 1).T
-    return np.asarray(inverse.reshape(hessian.shape))
+    inverse: Floats = upper.reshape(hessian.shape)
+    for number in range(n_classes):
+        block = np.triu(inverse[number, :, number])
+        inverse[number, :, number] = block + np.triu(block, 1).T
+    return inverse
 
 
 def _left_out(points: Floats, chances: Floats, targets: Floats, inverse: Floats) -> Floats:
