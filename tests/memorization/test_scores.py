@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from memorization_examples import drawn, scores
 from numpy.testing import assert_allclose, assert_array_equal
 
+from memorization_examples import drawn, scores
 from mislabel.errors import InputError
 from mislabel.memorization import MemorizationScores, load_scores
 
