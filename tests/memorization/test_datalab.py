@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from memorization_examples import drawn, scores
 from numpy.testing import assert_allclose
 
+from memorization_examples import drawn, scores
 from mislabel.errors import InputError
 from mislabel.memorization.datalab import ISSUES, to_datalab
 from mislabel.memorization.suspects import find_suspects

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from memorization_examples import drawn, scores
 from numpy.testing import assert_allclose
 
+from memorization_examples import drawn, scores
 from mislabel.data import Dataset
 from mislabel.errors import InputError
 from mislabel.memorization import MemorizationScores
