@@ -1,6 +1,6 @@
 """Recipes: schedules by hand, and the presets as the papers have them."""
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from math import sqrt
 
 import pytest
@@ -9,7 +9,7 @@ from learning_examples import recipe
 from torch import nn
 
 from mislabel.errors import InputError
-from mislabel.learning import RECIPES, Recipe, make_recipe
+from mislabel.learning import METHODS, RECIPES, Recipe, make_recipe
 from mislabel.learning.learner import make_optimizer
 
 IMAGE = (32, 32, 3)
@@ -127,3 +127,16 @@ def test_the_optimiser_is_the_recipes() -> None:
     assert wanted.items() <= sgd.defaults.items()
     adam = make_optimizer(network, recipe(optimizer="adam", weight_decay=0.2))
     assert isinstance(adam, torch.optim.Adam) and adam.defaults["weight_decay"] == 0.2
+
+
+def test_precision_replaces_the_recipes() -> None:
+    """For every method, the study's presets included, which ask for float32."""
+    for record in METHODS:
+        for preset in ("auto", "lim2025"):
+            method = record.estimator(recipe=preset, precision="bfloat16")
+            found, usual = (
+                m.resolve_recipe(IMAGE) for m in (method, record.estimator(recipe=preset))
+            )
+            assert found == replace(usual, precision="bfloat16")
+    with pytest.raises(InputError, match="precision='half': unknown choice"):
+        METHODS["standard"].estimator(precision="half").resolve_recipe(IMAGE)

@@ -113,7 +113,7 @@ def canonical_method(spec: str) -> str:
         positional=record.positional,
         argument="method",
         named=True,
-        kept=frozenset({"recipe", "network", "epochs"}),
+        kept=frozenset({"recipe", "network", "epochs", "precision"}),
     )
 
 

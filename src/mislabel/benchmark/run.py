@@ -223,7 +223,7 @@ def _training(inputs: Inputs, spec: str) -> dict[str, Any]:
     estimator = inputs.grid.method(spec, 0, inputs.dataset.augment)
     recipe = estimator.resolve_recipe(inputs.dataset.x_train.shape[1:])
     settings: dict[str, Any] = estimator.get_params(deep=False)
-    for name in ("recipe", "network", "epochs", "seed", "device"):
+    for name in ("recipe", "network", "epochs", "precision", "seed", "device"):
         del settings[name]
     settings["recipe"] = recipe.to_json()
     if _record(spec).uses_features:

@@ -217,7 +217,7 @@ class _Work:
         """What the result depends on, as JSON values."""
         dataset = self.inputs.dataset
         parameters = parameters_json(self.estimator)
-        for name in ("recipe", "network", "epochs", "seed", "device"):
+        for name in ("recipe", "network", "epochs", "precision", "seed", "device"):
             del parameters[name]
         return {
             "data": dataset.name,

@@ -42,7 +42,8 @@ def all_neighbors(
     """(N, k) squared distances and indices of the nearest points, ascending, oneself among them.
 
     points: (N, d) float32. k: at most N. coarse: compare in bfloat16 and look at a quarter more
-    than k again exactly; few neighbours in a thousand are missed. Meanwhile k N / 6,144 pairs are kept for each point.
+    than k again exactly; few neighbours in a thousand are missed. About k N / 6,144 pairs per
+    point are kept meanwhile.
     """
     order = np.random.default_rng(0).permutation(len(points))
     table = _Table(

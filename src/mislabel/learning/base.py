@@ -89,11 +89,12 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     """Base class of methods; see the module.
 
     recipe: a preset's name ("auto", "mlp", "fast", "lim2025") or a `Recipe`. network: replaces
-    the recipe's, by name, or a module or function of your own (see `Network`). epochs: replaces
-    the recipe's. seed: spawns the seeds of initialisation, order and augmentation. device:
-    "auto", "cpu" or "cuda". augment: whether the recipe's "auto" augmentation crops and flips
-    ("crop-flip") or not ("none"). selection: "last" keeps the last epoch; "noisy-validation"
-    holds out a tenth of the examples and keeps the epoch that predicts their noisy labels best.
+    the recipe's, by name, or a module or function of your own (see `Network`). epochs, precision:
+    replace the recipe's ("float32", or "bfloat16" for mixed precision). seed: spawns the seeds of
+    initialisation, order and augmentation. device: "auto", "cpu" or "cuda". augment: whether the
+    recipe's "auto" augmentation crops and flips ("crop-flip") or not ("none"). selection: "last"
+    keeps the last epoch; "noisy-validation" holds out a tenth of the examples and keeps the epoch
+    that predicts their noisy labels best.
 
     After `fit`: `classes_` (C,), `network_`, `curves_` (per epoch), `noise_scores_` (N,) how
     likely each given label is wrong, `corrected_labels_` (N,) or None, `selected_epoch_`,
@@ -107,6 +108,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     recipe: str | Recipe = "auto"
     network: Network | None = None
     epochs: int | None = None
+    precision: str | None = None
     augment: str = "none"
     selection: str = "last"
     seed: int = 0
@@ -123,7 +125,11 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         """The recipe for examples of that shape; methods with presets of their own override it."""
         named = self.network if isinstance(self.network, str) else None
         recipe = make_recipe(
-            self.recipe, example_shape=example_shape, network=named, epochs=self.epochs
+            self.recipe,
+            example_shape=example_shape,
+            network=named,
+            epochs=self.epochs,
+            precision=self.precision,
         )
         if self.network is None or named is not None:
             return recipe

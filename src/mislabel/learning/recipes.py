@@ -177,8 +177,9 @@ def make_recipe(
     example_shape: tuple[int, ...],
     network: str | None = None,
     epochs: int | None = None,
+    precision: str | None = None,
 ) -> Recipe:
-    """The recipe of a preset's name, or the given one, with network and epochs replaced.
+    """The recipe of a preset's name, or the given one, with what else is given in its place.
 
     example_shape: (height, width, channels) or (d,), by which "auto" chooses.
     """
@@ -196,4 +197,5 @@ def make_recipe(
         recipe,
         network=recipe.network if network is None else network,
         epochs=recipe.epochs if epochs is None else epochs,
+        precision=recipe.precision if precision is None else precision,
     )

@@ -453,7 +453,7 @@ class MethodTrainer:
         """What predictions depend on, as JSON values."""
         estimator = self._estimator(0)
         settings = estimator.get_params(deep=False)
-        for name in ("recipe", "network", "epochs", "seed", "device"):
+        for name in ("recipe", "network", "epochs", "precision", "seed", "device"):
             del settings[name]
         features = {} if self.features is None else {"features": self.features}
         if self.guidance is not None:
