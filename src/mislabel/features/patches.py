@@ -10,17 +10,18 @@ AISTATS 2011, and Coates & Ng, ICML 2011 (filters drawn from the data are as goo
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from mislabel.errors import InputError
 from mislabel.features.base import EncoderRecord, EncoderRun, Features
 from mislabel.seeds import check_seed, generator
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 SAMPLED = 100_000
 "Patches from which whitening is learned."
@@ -87,13 +88,15 @@ class _Filters:
     """weights: (K, c, size, size) with the whitening in them. bias: (K,). thresholds: (K,)."""
 
     settings: Patches
-    weights: Tensor
-    bias: Tensor
-    thresholds: Tensor
+    weights: "Tensor"
+    bias: "Tensor"
+    thresholds: "Tensor"
 
     @classmethod
-    def draw(cls, settings: Patches, images: NDArray[Any], device: torch.device) -> "_Filters":
+    def draw(cls, settings: Patches, images: NDArray[Any], device: "torch.device") -> "_Filters":
         """Learn the whitening from sampled patches and take some of them as filters."""
+        import torch
+
         rng = generator(settings.seed, "patches")
         patches = _normalised(_sample(images, settings.size, rng).reshape(SAMPLED, -1))
         mean = patches.mean(axis=0)
@@ -116,16 +119,21 @@ class _Filters:
             torch.from_numpy((settings.threshold * deviation).astype(np.float32)).to(device),
         )
 
-    def responses(self, images: NDArray[Any], run: EncoderRun, done: int, total: int) -> Tensor:
+    def responses(self, images: NDArray[Any], run: EncoderRun, done: int, total: int) -> "Tensor":
         """(N, 2 K pool pool) pooled responses."""
+        import torch
+
         size, found = run.batch_size or BATCH, []
         for start in range(0, len(images), size):
             found.append(self._batch(torch.tensor(images[start : start + size])))
             run.progress(done + min(start + size, len(images)), total)
         return torch.cat(found)
 
-    def _batch(self, images: Tensor) -> Tensor:
+    def _batch(self, images: "Tensor") -> "Tensor":
         """Patches are normalised in brightness and contrast by means over their window."""
+        import torch
+        from torch.nn import functional
+
         pixels = images.to(self.weights.device).permute(0, 3, 1, 2).float()
         count = self.weights[0].numel()
         window = self.settings.size
@@ -167,8 +175,9 @@ def _normalised(patches: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(centred / spread)
 
 
-def _components(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _components(rows: "Tensor", count: int) -> tuple["Tensor", "Tensor"]:
     """Mean (d,) and (d, k) axes, scaled to give components of variance 1, by the covariance."""
+    import torch
     from scipy.linalg import eigh
 
     mean = rows.mean(dim=0)
