@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from mislabel.errors import InputError
 from mislabel.labels import NoisyLabels
 from mislabel.memorization import MemorizationScores, apply_lift, fit_lift
+from mislabel.memorization.lift import FLOOR, inner
 
 EXCLUSION = np.array([0.5, 0.1, 0.9, np.nan])
 
@@ -42,10 +43,15 @@ def test_slope_is_the_derivative() -> None:
     assert_allclose(apply_lift(scores(EXCLUSION), 2.0).inclusion_error, 0.01 * slope, rtol=1e-6)
 
 
-def test_no_lift_changes_nothing_and_the_ends_stay() -> None:
-    assert_allclose(apply_lift(scores(EXCLUSION), 0).inclusion, EXCLUSION)
+def test_no_lift_changes_nothing() -> None:
+    found = scores(np.array([0.5, 0.13, 0.97, np.nan]), np.array([0.5, 0.13, 0.97, np.nan]))
+    assert_allclose(apply_lift(found, 0).inclusion, found.exclusion)
+
+
+def test_never_in_five_runs() -> None:
+    """1/2 of 6: odds of 1/11, tripled 3/11."""
     ends = np.array([0.0, 1.0])
-    assert_allclose(apply_lift(scores(ends, ends), 3).inclusion, ends, atol=1e-4)
+    assert_allclose(apply_lift(scores(ends, ends), np.log(3)).inclusion, [3 / 14, 33 / 34])
 
 
 def test_the_lift_is_found_again() -> None:
@@ -81,3 +87,11 @@ def test_refused() -> None:
     with pytest.raises(InputError) as caught:
         fit_lift(scores(np.full(4, np.nan)))
     assert str(caught.value) == "scores='T': have no example with both probabilities"
+
+
+def test_counts_are_kept_off_the_ends() -> None:
+    """0, 1 and 4 of 4 runs as 1/10, 3/10 and 9/10; probabilities and unknown counts as they are."""
+    counts = np.full(3, 4)
+    assert_allclose(inner(np.array([0, 0.25, 1]), counts), [0.1, 0.3, 0.9])
+    assert_allclose(inner(np.array([0, 0.3, 1]), counts), [FLOOR, 0.3, 1 - FLOOR])
+    assert_allclose(inner(np.array([0, 0.25, 1]), np.zeros(3)), [FLOOR, 0.25, 1 - FLOOR])

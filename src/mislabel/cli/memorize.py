@@ -2,7 +2,7 @@
 
 import typer
 
-from mislabel.cli import memorize_estimate, memorize_look, memorize_study
+from mislabel.cli import memorize_estimate, memorize_lift, memorize_look, memorize_study
 
 
 def build_app() -> typer.Typer:
@@ -17,6 +17,7 @@ def build_app() -> typer.Typer:
     app.command("compare")(memorize_look.compare)
     app.command("list")(memorize_look.list_examples)
     app.command("estimate")(memorize_estimate.estimate)
+    app.command("lift")(memorize_lift.lift)
     app.command("run")(memorize_study.run)
     app.command("scores")(memorize_study.scores)
     app.command("influence")(memorize_study.influence)

@@ -9,11 +9,12 @@ It makes a memorization score of any estimate of exclusion alone, and carries th
 quick network that stops early over to one that goes on. `fit_lift` finds c by maximum likelihood
 (binomial, exclusion taken as it is), for which the mean inclusion is the fitted one.
 
-Pitfall: exclusion probabilities of 0 and 1 stay so; estimates from few runs, which are often 0,
-should be probabilities rather than counts, and are kept `FLOOR` away from both ends.
+Pitfall: no lift leads away from 0 or 1. Shares of runs that are counted, k of n, are therefore
+taken as (k + 1/2) / (n + 1); with few runs means of probabilities are much better than counts.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from mislabel.memorization.scores import Floats, MemorizationScores
 
 FLOOR = 1e-6
 LARGEST = 30.0
+WHOLE = 1e-3
 
 
 def apply_lift(scores: MemorizationScores, lift: float) -> MemorizationScores:
@@ -32,10 +34,11 @@ def apply_lift(scores: MemorizationScores, lift: float) -> MemorizationScores:
     """
     if not 0 <= lift <= LARGEST:
         raise InputError("lift", lift, f"must be between 0 and {LARGEST:g}")
-    inclusion = lifted(scores.exclusion, lift)
-    kept = np.clip(scores.exclusion, FLOOR, 1 - FLOOR)
+    kept = inner(scores.exclusion, scores.exclusion_count)
+    inclusion = lifted(kept, lift)
     slope = inclusion * (1 - inclusion) / (kept * (1 - kept))
     halves = scores.exclusion_halves
+    halves = None if halves is None else inner(halves, scores.exclusion_count / 2)
     note = {"lift": float(lift), "title": f"{scores.title}, lift {lift:g}"}
     return replace(
         scores,
@@ -58,7 +61,7 @@ def fit_lift(scores: MemorizationScores, chosen: NDArray[np.bool_] | None = None
     both = np.isfinite(scores.inclusion) & np.isfinite(scores.exclusion)
     both = both if chosen is None else both & chosen
     wanted = scores.inclusion[both].sum()
-    exclusion = scores.exclusion[both]
+    exclusion = inner(scores.exclusion, scores.exclusion_count)[both]
 
     def excess(lift: float) -> float:
         return float(lifted(exclusion, lift).sum() - wanted)
@@ -71,9 +74,21 @@ def fit_lift(scores: MemorizationScores, chosen: NDArray[np.bool_] | None = None
     return float(brentq(excess, 0, LARGEST, xtol=1e-6))
 
 
+def inner(exclusion: Floats, count: NDArray[Any]) -> Floats:
+    """Exclusion probabilities off 0 and 1: k of n runs as (k + 1/2) / (n + 1), others by `FLOOR`.
+
+    exclusion: (..., M); count: (M,). They are counted where all are whole numbers of their runs.
+    """
+    hits = exclusion * count
+    counted = bool((count > 0).all()) and bool((np.abs(hits - np.rint(hits)) < WHOLE).all())
+    shrunk = (hits + 0.5) / (count + 1) if counted else exclusion
+    kept: Floats = np.clip(shrunk, FLOOR, 1 - FLOOR)
+    return kept
+
+
 def lifted(exclusion: Floats, lift: float) -> Floats:
-    """Probabilities with `lift` added to their log-odds; NaN stays NaN."""
+    """Probabilities between 0 and 1 with `lift` added to their log-odds; NaN stays NaN."""
     from scipy.special import expit, logit
 
-    found: Floats = expit(logit(np.clip(exclusion, FLOOR, 1 - FLOOR)) + lift)
+    found: Floats = expit(logit(exclusion) + lift)
     return found

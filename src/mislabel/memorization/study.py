@@ -57,7 +57,7 @@ Progress = Callable[[int, int], None]
 EVALUATIONS = ("plain", "augmented")
 FIRST_ROUND = 20
 "Runs after which the standard errors are looked at for the first time."
-TIMED_BATCHES, TIMED_EXAMPLES = 4, 500
+TIMED_BATCHES = 4
 _NPZ_BYTES = 4000
 "Of a row besides its arrays."
 
@@ -419,9 +419,17 @@ class MethodTrainer:
 
     def __call__(self, run: Run) -> Answer:
         estimator = self._estimator(run.seed)
-        self._fit(estimator, run, run.mask)
         train, test = self.guidance if self.guidance is not None else (None, None)
         data, seen = self.dataset, self.dataset.x_train
+        estimator.fit(
+            data.x_train,
+            self.labels,
+            classes=np.arange(data.n_classes),
+            features=self.features,
+            guidance=train,
+            subset=run.mask,
+            seeds=run.seeds,
+        )
         if self.evaluate == "augmented":
             seen = augmented(seen, child_seed(run.seed, "evaluation"))
         chance = estimator.predict_proba(seen, features=train)
@@ -479,29 +487,33 @@ class MethodTrainer:
         return f"{spec} ({self._recipe.network}, {self._recipe.epochs} epochs)"
 
     def seconds_of_run(self, run: Run) -> float | None:
-        """From the difference of 4 batches and 1, and from predicting 500 examples."""
-        kept, size = np.flatnonzero(run.mask), self._recipe.batch_size
-        estimator = self._estimator(run.seed).set_params(epochs=1, selection="last")
+        """From training on 4 batches alone for 1 and for 3 epochs, and predicting these."""
+        size, data = self._recipe.batch_size, self.dataset
+        few = np.flatnonzero(run.mask)[: TIMED_BATCHES * size]
+        features, guide = (
+            None if rows is None else rows[few]
+            for rows in (self.features, self.guidance and self.guidance[0])
+        )
+        estimator = self._estimator(run.seed).set_params(selection="last")
 
-        def seconds(batches: int) -> float:
-            mask = np.zeros_like(run.mask)
-            mask[kept[: batches * size]] = True
+        def seconds(epochs: int) -> float:
             started = time.perf_counter()
-            self._fit(estimator, run, mask)
+            estimator.set_params(epochs=epochs).fit(
+                data.x_train[few], self.labels[few], classes=np.arange(data.n_classes),
+                features=features, guidance=guide,
+            )  # fmt: skip
             return time.perf_counter() - started
 
         try:
-            one = [seconds(1), seconds(1)][1]
-            step = max(seconds(TIMED_BATCHES) - one, one / 10) / (TIMED_BATCHES - 1)
+            once = [seconds(1), seconds(1)][1]
+            step = max(seconds(3) - once, once / 100) / (2 * math.ceil(len(few) / size))
         except InputError:
             return None
-        shown = self.dataset.x_train[:TIMED_EXAMPLES]
-        guide = None if self.guidance is None else self.guidance[0][:TIMED_EXAMPLES]
         started = time.perf_counter()
-        estimator.predict_proba(shown, features=guide)
-        each = (time.perf_counter() - started) / len(shown)
-        steps = math.ceil(len(kept) / size) * self._recipe.epochs
-        return one + step * steps + each * (len(self.dataset) + len(self.dataset.y_test))
+        estimator.predict_proba(data.x_train[few], features=guide)
+        each = (time.perf_counter() - started) / len(few)
+        steps = math.ceil(int(run.mask.sum()) / size) * self._recipe.epochs
+        return step * steps + each * (2 * len(data) + len(data.y_test) - int(run.mask.sum()))
 
     def _estimator(self, seed: int) -> NoisyLabelClassifier:
         return make_method(
@@ -512,17 +524,6 @@ class MethodTrainer:
             network=self.network,
             epochs=self.epochs,
             device=self.device,
-        )
-
-    def _fit(self, estimator: NoisyLabelClassifier, run: Run, mask: NDArray[np.bool_]) -> None:
-        estimator.fit(
-            self.dataset.x_train,
-            self.labels,
-            classes=np.arange(self.dataset.n_classes),
-            features=self.features,
-            guidance=None if self.guidance is None else self.guidance[0],
-            subset=mask,
-            seeds=run.seeds,
         )
 
     @cached_property
