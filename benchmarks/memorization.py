@@ -102,10 +102,13 @@ def plain(folder: Path) -> tuple[Measured, Any, Any]:
 
 def child(which: Callable[[Path], tuple[Measured, Any, Any]], folder: Path) -> None:
     """Measure one side in this process; the sample goes to a file."""
-    before = peak_mib()
+    before, started = peak_mib(), time.process_time()
     seconds, sample, memorization = which(folder)
+    worked = time.process_time() - started
     np.savez(folder / f"{which.__name__}.npz", sample=sample, memorization=memorization)
-    found = {"seconds": seconds, "peak_mib": peak_mib(), "libraries_mib": before}
+    found = {
+        "seconds": seconds, "cpu": worked, "peak_mib": peak_mib(), "libraries_mib": before,
+    }  # fmt: skip
     print(json.dumps(found))
 
 
@@ -125,7 +128,7 @@ def in_a_process_of_its_own(which: str, folder: Path) -> Measured:
     found["total"] = sum(found["seconds"].values())
     print(
         f"  {which}: scores {found['seconds']['scores']:.2f} s, influence "
-        f"{found['seconds']['influence']:.2f} s, peak {found['peak_mib']:,.0f} MiB",
+        f"{found['seconds']['influence']:.2f} s, CPU {found['cpu']:.2f} s, peak {found['peak_mib']:,.0f} MiB",
         flush=True,
     )
     return found
@@ -168,8 +171,9 @@ def to_markdown(content: Measured) -> str:
         "in dense float64 in memory. Peak memory is of the whole process; the libraries alone take "
         f"{content['rows'][0]['ours']['libraries_mib']:,.0f} MiB.",
         "",
-        "| runs x training x test | | scores, s | influence, s | together, s | peak memory, MiB |",
-        "|---|---|---:|---:|---:|---:|",
+        "| runs x training x test | | scores, s | influence, s | together, s | of it CPU, s "
+        "| peak memory, MiB |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
     for row in content["rows"]:
         size = f"{row['runs']:,} x {row['train']:,} x {row['test']:,}"
@@ -178,7 +182,7 @@ def to_markdown(content: Measured) -> str:
                 found = row[side]
                 lines.append(
                     f"| {size} | {side} | {found['seconds']['scores']:.2f} "
-                    f"| {found['seconds']['influence']:.2f} | {found['total']:.2f} "
+                    f"| {found['seconds']['influence']:.2f} | {found['total']:.2f} | {found['cpu']:.2f} "
                     f"| {found['peak_mib']:,.0f} |"
                 )
     for row in content["rows"]:
@@ -186,7 +190,8 @@ def to_markdown(content: Measured) -> str:
             lines += [
                 "",
                 f"With {row['runs']:,} runs ours takes "
-                f"{row['ours']['total'] / row['plain']['total']:.2f} of the twin's time and "
+                f"{row['ours']['total'] / row['plain']['total']:.2f} of the twin's time, "
+                f"{row['ours']['cpu'] / row['plain']['cpu']:.2f} of its CPU time and "
                 f"{row['ours']['peak_mib'] / row['plain']['peak_mib']:.3f} of its memory; the "
                 f"largest difference is {row['difference']:.1e} (influence is stored as float32). "
                 f"A row of correctness takes {row['row_bytes']:,} bytes on disk.",

@@ -26,7 +26,7 @@ from mislabel.memorization.store import StudyFolder, unpack
 
 Matrix = NDArray[np.float32]
 BLOCK_BYTES = 2**26
-"Of a block of the result, and of the masks unpacked beside it."
+"Of a block of the result; the masks unpacked at a time take an eighth, so as to stay in a cache."
 _ABOUT = "influence[test, train] on whether the test example is predicted right"
 
 
@@ -109,7 +109,7 @@ def influence_blocks(
     """Yield influence, (b, H) float32 for b test examples at a time, in order."""
     n_runs, n_examples = len(masks), len(counts.both)
     rows = _whole_bytes(BLOCK_BYTES // (4 * n_examples), n_test)
-    columns = _whole_bytes(BLOCK_BYTES // (5 * n_runs), n_examples)
+    columns = _whole_bytes(BLOCK_BYTES // (8 * 5 * n_runs), n_examples)
     result: Matrix = np.empty((rows, n_examples), dtype=np.float32)
     for start in range(0, n_test, rows):
         block = _unpacked(right, start, min(rows, n_test - start)).T
