@@ -250,11 +250,12 @@ def do_run(work: _Work) -> int:
     folder, plan = StudyFolder(work.folder), work.plan
     if not folder.row_path(work.number).is_file():
         run = plan.design.run(work.number)
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         answer = plan.train(run)
         about = {
             "seeds": asdict(run.seeds),
             "seconds": time.perf_counter() - started,
+            "processor_seconds": time.process_time() - worked,
             "device": choose_device(plan.device).type,
             "threads": torch.get_num_threads(),
             "versions": library_versions("numpy", "torch"),

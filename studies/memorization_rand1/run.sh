@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Which cheap estimate of memorization agrees with the published study? CIFAR-10 with the human
+# labels random_label1. One command, resumable; needs the data folder named by MISLABEL_DATA.
+# RUNS (16) networks of 12 epochs are trained as the study did, 3 min of one CPU core each.
+set -euo pipefail
+: "${MISLABEL_DATA:?is not set: the folder that holds cifar10/, cifar-n/ and published/}"
+here=$(cd "$(dirname "$0")" && pwd)
+work=${1:-runs/memorization_rand1}
+data=(--data "cifar10:$MISLABEL_DATA/cifar10" --labels human:random_label1)
+mkdir -p "$work"
+mislabel memorize import "$MISLABEL_DATA/published/memorization_rand1_dev.csv" \
+    --labels "$MISLABEL_DATA/cifar-n/CIFAR-10_human.pt" --column random_label1 --runs 1500 \
+    --title "published study" -o "$work/published.npz"
+
+study() { # folder, runs, and how they are trained
+    mislabel memorize run "${data[@]}" --design lim2025 --out "$work/$1" --runs "$2" "${@:3}"
+}
+study heldout "${RUNS:-16}" --method standard:epochs=12,precision=bfloat16 \
+    ${WORKERS:+--workers "$WORKERS"}
+# Networks that fit more of the wrong labels: two runs each.
+study longer 2 --method standard:epochs=30,precision=bfloat16
+study plain 2 --method standard:epochs=30,precision=bfloat16,augment=none
+mislabel memorize scores "$work/heldout" -o "$work/correctness.npz"
+mislabel memorize scores "$work/heldout" --measure probability -o "$work/probability.npz"
+mislabel memorize lift "$work/probability.npz" --like "$work/published.npz" -o "$work/lifted.npz"
+mislabel memorize compare "$work/published.npz" "$work/lifted.npz" --page "$here/agreement.html"
+python "$here/findings.py" "$work"
