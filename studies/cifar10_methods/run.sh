@@ -8,13 +8,13 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 run=${1:-runs/cifar10_methods}
 read -ra methods <<<"${METHODS:-standard gce sce elr mixup coteaching coteaching-plus plc dividemix \
-snls lra-diffusion lra-diffusion-snls}"
+snls lra-diffusion:epochs=30 lra-diffusion-snls:epochs=30}"
 mislabel bench run --data "cifar10:$MISLABEL_DATA/cifar10" --subset 4000 --test-subset 2000 --epochs 8 --known-rate \
     --map "$MISLABEL_DATA/cifar10/clip_tsne_train.parquet" --encoder simclr:epochs=20 \
     --noise "file:$MISLABEL_DATA/published/cifar10-cluster-0.35.npy" \
     --noise "file:$MISLABEL_DATA/published/cifar10-pmd-0.35.npy" \
     --noise human:random_label1 --noise human:worse_label \
-    $(printf -- '--method %s ' "${methods[@]}") --seeds 3 --out "$run"
+    $(printf -- '--method %s ' "${methods[@]}") --seeds 3 --out "$run" ${WORKERS:+--workers "$WORKERS"}
 for epoch in last last10 best; do
     mislabel bench table "$run" --format markdown --epoch "$epoch" -o "$here/table-$epoch.md"
 done

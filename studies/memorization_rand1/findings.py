@@ -246,8 +246,8 @@ def page(content: Finding) -> str:
         "",
         "If training on an example adds the same number, the lift, to the log-odds of its label, "
         "then inclusion follows from exclusion. Fitted to the published probabilities that number "
-        f"is {law['lift']:.2f} (the odds times {np.exp(law['lift']):.0f}), and from their exclusion "
-        "probabilities alone it gives inclusion with Spearman "
+        f"is {law['lift']:.2f} (the odds times {np.exp(law['lift']):.0f}), and from their "
+        "exclusion probabilities alone it gives inclusion with Spearman "
         f"{cell(law['agreement'], 'inclusion', 'all')} (wrong labels "
         f"{cell(law['agreement'], 'inclusion', 'wrong')}) and memorization with "
         f"{cell(law['agreement'], 'memorization', 'all')} "

@@ -21,7 +21,7 @@ def embed(
         typer.Option(
             "--encoder",
             help="pixels, clip:ViT-B/32, clip:ViT-L/14, clip:ID, hf:ID (an id on the Hub or a "
-            "folder), simclr:epochs=100.",
+            "folder), simclr:epochs=100, patches:components=512.",
         ),
     ],
     output: Annotated[
@@ -40,7 +40,7 @@ def embed(
     """Write features (N, d) of the examples, in their order, for --features and for noise.
 
     An embedding that was stopped goes on where it was, and one that was made before is taken
-    from the cache. An encoder that learns (pixels, simclr) learns from the training examples
+    from the cache. An encoder that learns (pixels, patches, simclr) learns from the training examples
     for either split.
 
     Example: mislabel embed --data cifar10:PATH --encoder clip:ViT-B/32 -o clip.npy

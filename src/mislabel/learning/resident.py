@@ -67,7 +67,7 @@ class PairedDraws:
     def draw(self, index: Tensor) -> Tensor:
         """(B,) 64 random bits each as int64, for the examples at `index` (B,)."""
         turns = self.counts[index] + _times_before(index)
-        self.counts += torch.bincount(index, minlength=len(self.counts))
+        self.counts.index_add_(0, index, torch.ones_like(index))
         return _mixed(self.streams[index] + (turns + 1) * _signed(_GOLDEN))
 
 

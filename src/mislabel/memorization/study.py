@@ -188,7 +188,7 @@ def forecast(
         runs=len(numbers),
         done=len(there),
         workers=crew.count,
-        seconds_per_run=_seconds_per_run(plan, folder, there),
+        seconds_per_run=_seconds_per_run(plan, folder, there, crew),
         bytes=len(numbers) * plan.row_bytes,
     )
     needed = found.bytes - len(there) * plan.row_bytes
@@ -332,13 +332,23 @@ def _crew(
     return Workers.choose(workers, count, choose_device(plan.device).type)
 
 
-def _seconds_per_run(plan: StudyPlan, folder: StudyFolder, done: Sequence[int]) -> float | None:
+def _seconds_per_run(
+    plan: StudyPlan, folder: StudyFolder, done: Sequence[int], crew: Workers
+) -> float | None:
     try:
         if done:
             return float(np.mean([folder.about(number)["seconds"] for number in done[-20:]]))
     except (DamagedRow, KeyError):
         pass
-    return plan.train.seconds_of_run(plan.design.run(0)) if isinstance(plan.train, Timed) else None
+    if not isinstance(plan.train, Timed):
+        return None
+    before = torch.get_num_threads()
+    try:
+        if crew.count > 1:
+            torch.set_num_threads(crew.threads)
+        return plan.train.seconds_of_run(plan.design.run(0))
+    finally:
+        torch.set_num_threads(before)
 
 
 def _existing(path: Path) -> Path:
