@@ -128,7 +128,8 @@ def in_a_process_of_its_own(which: str, folder: Path) -> Measured:
     found["total"] = sum(found["seconds"].values())
     print(
         f"  {which}: scores {found['seconds']['scores']:.2f} s, influence "
-        f"{found['seconds']['influence']:.2f} s, CPU {found['cpu']:.2f} s, peak {found['peak_mib']:,.0f} MiB",
+        f"{found['seconds']['influence']:.2f} s, CPU {found['cpu']:.2f} s, "
+        f"peak {found['peak_mib']:,.0f} MiB",
         flush=True,
     )
     return found
@@ -182,8 +183,8 @@ def to_markdown(content: Measured) -> str:
                 found = row[side]
                 lines.append(
                     f"| {size} | {side} | {found['seconds']['scores']:.2f} "
-                    f"| {found['seconds']['influence']:.2f} | {found['total']:.2f} | {found['cpu']:.2f} "
-                    f"| {found['peak_mib']:,.0f} |"
+                    f"| {found['seconds']['influence']:.2f} | {found['total']:.2f} "
+                    f"| {found['cpu']:.2f} | {found['peak_mib']:,.0f} |"
                 )
     for row in content["rows"]:
         if "plain" in row:

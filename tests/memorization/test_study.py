@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from study_examples import TOY, flipped, noise, noise_plan, rows, tiny_dataset
 
+from mislabel.data import Dataset
 from mislabel.errors import InputError
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.learning import METHODS, make_method
@@ -445,6 +446,31 @@ def test_augmented_evaluation() -> None:
             np.array_equal(one[..., 0], w) or np.array_equal(one[..., 0], w[:, ::-1])
             for w in windows
         )
+
+
+def test_a_study_measures_augmented_images_if_asked(tmp_path: Path) -> None:
+    """The same trainings, by the test predictions; other predictions of the training images."""
+    rng = np.random.default_rng(0)
+    clean = np.arange(40) % 2
+    images = (rng.integers(0, 200, (40, 16, 16, 1)) + 50 * clean[:, None, None, None]) % 256
+    data = Dataset(
+        name="pictures", x_train=images.astype(np.uint8), y_train=clean,
+        x_test=images[::-1].astype(np.uint8), y_test=clean[::-1], class_names=("a", "b"),
+        train_indices=np.arange(40), n_train_total=40, augment="crop-flip",
+    )  # fmt: skip
+    labels = NoisyLabels(clean ^ (np.arange(40) % 5 == 0), clean_labels=clean, n_classes=2)
+    plain, other = (
+        run_study(
+            method_plan(data, labels, "standard:network=mlp,epochs=2", device="cpu", evaluate=how),
+            tmp_path / how, runs=1, workers=1,
+        )
+        for how in ("plain", "augmented")
+    )  # fmt: skip
+    first, second = rows(plain), rows(other)
+    assert first[0, "test_classes"] == second[0, "test_classes"]
+    assert first[0, "train_probability"] != second[0, "train_probability"]
+    with pytest.raises(InputError, match="holds a study with evaluate 'plain', not 'augmented'"):
+        plain.check_usable(other.identity)
 
 
 def test_bad_plans() -> None:

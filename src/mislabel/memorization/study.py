@@ -340,13 +340,14 @@ def _seconds_per_run(
             return float(np.mean([folder.about(number)["seconds"] for number in done[-20:]]))
     except (DamagedRow, KeyError):
         pass
-    if not isinstance(plan.train, Timed):
+    trainer: object = plan.train
+    if not isinstance(trainer, Timed):
         return None
     before = torch.get_num_threads()
     try:
         if crew.count > 1:
             torch.set_num_threads(crew.threads)
-        return plan.train.seconds_of_run(plan.design.run(0))
+        return trainer.seconds_of_run(plan.design.run(0))
     finally:
         torch.set_num_threads(before)
 
