@@ -119,6 +119,8 @@ def test_bad_files(study: StudyFolder, tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             import_npz([tmp_path / name for name in names], labels)
         assert message in str(caught.value)
+    with pytest.raises(InputError, match=r"^held_out=21: at index 0; must be between 0 and 20$"):
+        import_npz([path], PLAN.labels, index=[21])
     for options, message in (
         ({"runs_per_file": 0}, "runs_per_file=0: must be at least 1"),
         ({"runs_per_file": 2, "influence": True}, "influence=2: is in the aggregated file"),

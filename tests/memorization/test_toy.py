@@ -10,6 +10,7 @@ import pytest
 
 from mislabel.memorization.aggregate import Sums, study_scores
 from mislabel.memorization.design import Run, make_design
+from mislabel.memorization.influence import study_influence
 from mislabel.memorization.store import Answer
 from mislabel.memorization.study import run_study
 from mislabel.memorization.toy import MajorityToy
@@ -121,4 +122,8 @@ def test_a_stored_study_finds_the_exact_values(tmp_path: Path) -> None:
         ):
             assert (np.abs(mean - exact) <= bound / np.sqrt(count) + rounding).all()
     assert found.title == "majority toy, 400 runs"
+    influence = np.load(study_influence(folder, tmp_path / "influence.npy"))
+    counts = np.stack([found.inclusion_count, found.exclusion_count])
+    slack = sqrt(log(2 * 2 * influence.size / SURE) / 2) * (1 / np.sqrt(counts)).sum(axis=0)
+    assert (np.abs(influence - TOY.exact_influence(plan.design)) <= slack).all()
     np.testing.assert_array_equal(found.wrong, TOY.labels.flipped)

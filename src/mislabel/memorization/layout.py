@@ -87,7 +87,9 @@ def import_npz(
     if not paths:
         raise InputError("file", [], "give at least one file")
     names = [_names(Path(path)) for path in paths]
-    given = None if index is None else np.unique(check_labels(index, name="held_out"))
+    given = None
+    if index is not None:
+        given = np.unique(check_labels(index, name="held_out", n_classes=len(labels)))
     if all({MASK, RIGHT} <= found for found in names):
         return _from_masks([Path(path) for path in paths], labels, given, title)
     if len(paths) == 1 and set(PROBABILITIES) <= names[0]:
@@ -242,7 +244,6 @@ def _from_probabilities(
     inclusion, exclusion = (found[name].astype(np.float64) for name in PROBABILITIES)
     if index is None:
         raise InputError("held_out", None, f"{path.name} has no masks to tell it; give it")
-    index = check_labels(index, name="held_out", n_classes=len(labels))
     if len(inclusion) == len(exclusion) == len(labels):
         inclusion, exclusion = inclusion[index], exclusion[index]
     elif not len(inclusion) == len(exclusion) == len(index):

@@ -383,7 +383,8 @@ def method_plan(
     labels: of the training examples, in their order. method: a spec; what it sets goes before
     recipe, network and epochs. design: by default "balanced", with seed 0. evaluate: "plain" or
     "augmented". features: (N, d) for methods that look for neighbours. guidance: of training and
-    test examples, for methods that predict from features. Errors: `InputError` before any work.
+    test examples, for methods that predict from features. A network of your own is known to the
+    folder by its name only. Errors: `InputError` before any work.
     """
     trainer = MethodTrainer(
         dataset=dataset,
