@@ -40,8 +40,8 @@ def embed(
     """Write features (N, d) of the examples, in their order, for --features and for noise.
 
     An embedding that was stopped goes on where it was, and one that was made before is taken
-    from the cache. An encoder that learns (pixels, patches, simclr) learns from the training examples
-    for either split.
+    from the cache. An encoder that learns (pixels, patches, simclr) learns from the training
+    examples for either split.
 
     Example: mislabel embed --data cifar10:PATH --encoder clip:ViT-B/32 -o clip.npy
     """

@@ -96,7 +96,7 @@ def estimate(
     wanted = None if index is None else np.unique(load_index(index, "index"))
     with progress_bar("Estimating") as (say, count):
         inputs = LabelInputs.load(options, say)
-        given = _labels(inputs, labels, column)
+        given = read_labels(inputs, labels, column)
         rows = _rows(inputs, chosen.name)
         say(f"Estimating ({chosen.name})")
         scores = chosen(
@@ -111,7 +111,7 @@ def estimate(
     _print(scores, output, json)
 
 
-def _labels(inputs: "LabelInputs", text: str | None, column: str | None) -> "NoisyLabels":
+def read_labels(inputs: "LabelInputs", text: str | None, column: str | None) -> "NoisyLabels":
     """Labels of a file, of a noise, or of the data."""
     from mislabel.errors import InputError, did_you_mean
     from mislabel.labels import NoisyLabels, Receipt

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mislabel.cli.memorize_estimate import _labels
+from mislabel.cli.memorize_estimate import read_labels
 from mislabel.cli.options import (
     Data,
     Device,
@@ -147,7 +147,7 @@ def run(
             features=features, test_features=test_features, encoder=encoder, seed=data_seed,
             recipe=recipe, network=network, epochs=epochs, device=device,
         )  # fmt: skip
-        given = _labels(inputs, labels, column)
+        given = read_labels(inputs, labels, column)
         chosen = _design(inputs, given, design, held_out, kept_share, seed, fixed or ())
         plan = _plan(inputs, given, chosen, labels, keep=keep, evaluate=evaluate)
         say("Timing a few steps")
@@ -412,7 +412,7 @@ def _read_labels(text: str, column: str | None, data: str | None) -> "NoisyLabel
     from mislabel.labels import load_labels
 
     if data is not None:
-        return _labels(LabelInputs.load(InputOptions(data=data)), text, column)
+        return read_labels(LabelInputs.load(InputOptions(data=data)), text, column)
     if not Path(text).is_file():
         raise InputError("labels", text, "is no file; noise is drawn for data, give --data")
     return load_labels(Path(text), column=column)
