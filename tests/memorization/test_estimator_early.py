@@ -51,6 +51,29 @@ def test_early_probabilities_by_hand() -> None:
     np.testing.assert_allclose(found.early_probability, [1 / 2, 3 / 16, 5 / 16], rtol=1e-6)
 
 
+def test_statistics_by_hand() -> None:
+    """Margins -0.5, 0.25, 1 through the logistic function; right in one pass of two, one of three."""
+    found = record(RIGHT, WRONG)
+    expected = 1 / (1 + np.exp([0.5, -0.25, -1]))
+    np.testing.assert_allclose(found.exclusion("margin"), expected)
+    np.testing.assert_allclose(found.exclusion("correctness"), [0.5, 0.5, 0.5])
+    np.testing.assert_allclose(record(WRONG, RIGHT, WRONG).exclusion("correctness"), [1 / 3] * 3)
+    np.testing.assert_allclose(found.exclusion("probability"), found.early_probability)
+
+
+def test_each_statistic_is_its_own_estimate_of_the_same_training() -> None:
+    labels, points = noisy_labels(), features()
+    found = {
+        name: Early(epochs=3, statistic=name)(labels, points)
+        for name in ("probability", "margin", "correctness")
+    }
+    run = run_early(Early(epochs=3), labels, points)
+    np.testing.assert_allclose(found["margin"].exclusion, 1 / (1 + np.exp(-run.aum)))
+    assert set(np.unique(found["correctness"].exclusion * 3).round(9)) <= {0, 1, 2, 3}
+    for scores in found.values():
+        np.testing.assert_array_equal(scores.inclusion, run.scores.inclusion)
+
+
 def test_an_example_that_does_not_come() -> None:
     found = PassRecord(LABELS, n_early=3)
     for number, index in enumerate([[0, 1], [0], [0, 1]]):
@@ -119,6 +142,7 @@ def test_progress_counts_epochs() -> None:
 @pytest.mark.parametrize(
     "parameters, message",
     [
+        ({"statistic": "margins"}, "statistic='margins': unknown choice; did you mean 'margin'?"),
         ({"early": 1.0}, "early=1.0: must be a number above 0 and below 1"),
         ({"method": "standart"}, "method='standart': unknown name; did you mean 'standard'?"),
         ({"method": "gce:q=2"}, "q=2.0: must be above 0 and at most 1"),

@@ -9,9 +9,11 @@ learns from it. From these (`run_early` returns all of them):
                        (Toneva et al. 2019)
     first learned      first epoch in whose pass the given label is predicted, -1 for never
 
-exclusion is the mean probability of the given label in the passes of the first quarter of the
-epochs (`early`), when the network goes by what it has learned from other examples (Arpit et al.
-2017): in the first pass no example has been trained on, in pass e each only e times. inclusion is
+exclusion is, by `statistic`: "probability", the mean probability of the given label in the passes
+of the first quarter of the epochs (`early`), when the network goes by what it has learned from
+other examples (Arpit et al. 2017): in the first pass no example has been trained on, in pass e each
+only e times; "margin", 1 / (1 + exp(-aum)); "correctness", the share of all passes in which the
+label is predicted (Swayamdipta et al. 2020), low for what is learned late or forgotten. inclusion is
 the probability of the given label by the trained network, without augmentation. Both are of a
 single run and have no error.
 
@@ -29,8 +31,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor
 
+from mislabel.errors import InputError, did_you_mean
 from mislabel.labels import NoisyLabels
 from mislabel.learning import Evaluation, NoisyLabelClassifier, make_method
 from mislabel.learning.problem import choose_device
@@ -44,6 +48,7 @@ from mislabel.memorization.estimator import (
 )
 from mislabel.memorization.scores import Floats, MemorizationScores
 
+STATISTICS = ("probability", "margin", "correctness")
 COST = (
     "one training: on one thread 0.5 s per epoch of 50,000 x 256 by the MLP, 31 s per epoch of "
     "CIFAR-10's images by the small CNN"
@@ -68,8 +73,9 @@ class Early(Estimator):
     """Statistics of a single training.
 
     method: a spec. recipe, network, epochs: of the training, unless the method's spec says
-    otherwise. early: share of the epochs, at least one, that exclusion is taken from. augment:
-    "none", or "crop-flip" for images that bear it. device: "auto", "cpu" or "cuda".
+    otherwise. statistic: see the module. early: share of the epochs, at least one, that the
+    probability is taken from. augment: "none", or "crop-flip" for images that bear it. device:
+    "auto", "cpu" or "cuda".
     """
 
     name: ClassVar[str] = "early"
@@ -79,12 +85,16 @@ class Early(Estimator):
     recipe: str = "auto"
     network: str | None = None
     epochs: int | None = None
+    statistic: str = "probability"
     early: float = 0.25
     augment: str = "none"
     device: str = "auto"
 
     def __post_init__(self) -> None:
         check_number("early", self.early, below=1.0)
+        if self.statistic not in STATISTICS:
+            rule = f"unknown choice; {did_you_mean(str(self.statistic), STATISTICS)}"
+            raise InputError("statistic", self.statistic, rule)
         self._classifier(0).check_parameters()
 
     def _classifier(self, seed: int) -> NoisyLabelClassifier:
@@ -121,7 +131,7 @@ class Early(Estimator):
         chances = classifier.predict_proba(problem.features)
         estimate = Estimate(
             inclusion=chances[np.arange(len(chances)), problem.labels].astype(np.float64),
-            exclusion=record.early_probability,
+            exclusion=record.exclusion(self.statistic),
             notes={"recipe": recipe.to_json(), "early_epochs": record.n_early},
         )
         return estimate, record
@@ -166,6 +176,7 @@ class PassRecord:
             (3, len(labels)), dtype=torch.int64, device=labels.device
         )
         self.first_learned = torch.full_like(labels, -1)
+        self._right_count = torch.zeros_like(labels)
         self._was_right = torch.zeros_like(labels, dtype=torch.bool)
 
     def observe(self, index: Tensor, logits: Tensor) -> None:
@@ -183,6 +194,7 @@ class PassRecord:
         if epoch < self.n_early:
             self._chance_sum += torch.where(came, self._chance, 0)
             self._chance_count += came
+        self._right_count += came & right
         self.forgotten += came & self._was_right & ~right
         self._was_right = torch.where(came, right, self._was_right)
         self.first_learned[(self.first_learned < 0) & right] = epoch
@@ -198,6 +210,15 @@ class PassRecord:
         """(N,) mean probability of the given label in the early epochs."""
         return np.clip(_mean(self._chance_sum, self._chance_count), 0, 1)
 
+    def exclusion(self, statistic: str) -> Floats:
+        """(N,) from 0 to 1: one of `STATISTICS`."""
+        if statistic == "probability":
+            return self.early_probability
+        if statistic == "margin":
+            found: Floats = expit(self.aum)
+            return found
+        return _mean(self._right_count, self._margin_count)
+
 
 def _mean(total: Tensor, count: Tensor) -> Floats:
     found: Floats = (total / count).cpu().numpy()  # 0 / 0 is NaN
@@ -207,7 +228,7 @@ def _mean(total: Tensor, count: Tensor) -> Floats:
 RECORD = EstimatorRecord(
     name=Early.name,
     title=Early.title,
-    paper="Pleiss et al. 2020; Toneva et al. 2019",
+    paper="Arpit et al. 2017; Pleiss et al. 2020; Toneva et al. 2019; Swayamdipta et al. 2020",
     build=Early,
     positional="epochs",
     uses="training",
