@@ -11,11 +11,11 @@ learns from it. From these (`run_early` returns all of them):
 
 exclusion is, by `statistic`: "probability", the mean probability of the given label in the passes
 of the first quarter of the epochs (`early`), when the network goes by what it has learned from
-other examples (Arpit et al. 2017): in the first pass no example has been trained on, in pass e each
-only e times; "margin", 1 / (1 + exp(-aum)); "correctness", the share of all passes in which the
-label is predicted (Swayamdipta et al. 2020), low for what is learned late or forgotten. inclusion is
-the probability of the given label by the trained network, without augmentation. Both are of a
-single run and have no error.
+other examples (Arpit et al. 2017): in the first pass no example has been trained on, in pass e
+each only e times; "margin", 1 / (1 + exp(-aum)); "correctness", the share of all passes in which
+the label is predicted (Swayamdipta et al. 2020), low for what is learned late or forgotten.
+inclusion is the probability of the given label by the trained network, without augmentation. Both
+are of a single run and have no error.
 
 Pitfalls: the more epochs count as early and the larger the learning rate, the more exclusion has of
 what was fitted. Methods with two networks are observed in the second, those that mix examples or
