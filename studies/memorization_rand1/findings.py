@@ -33,7 +33,7 @@ ESTIMATES = (
     ("logistic", "patches"),
     ("subsets:runs=200,design=lim2025", "patches"),
     ("mlps:members=50", "patches"),
-    ("early:epochs=4,early=0.99", "images"),
+    ("early:epochs=4,statistic=margin", "images"),
 )
 TARGETS = {("exclusion", "all"): 0.90, ("exclusion", "wrong"): 0.70, ("memorization", "all"): 0.70}
 Finding = dict[str, Any]

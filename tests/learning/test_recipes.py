@@ -76,7 +76,7 @@ def test_the_presets() -> None:
         "milestones": [],
         "precision": "auto",
     }
-    fast = mlp | {"network": "cnn", "epochs": 12, "learning_rate": 0.05, "schedule": "one-cycle"}
+    fast = mlp | {"network": "cnn", "epochs": 24, "learning_rate": 0.05, "schedule": "one-cycle"}
     pmd_eta = shared | {
         "network": "preact_resnet34",
         "epochs": 25,
