@@ -61,7 +61,7 @@ def run_benchmark(
     stored = {spec: folder.labels(spec) for spec in grid.noises}
     labels = {spec: _labels(inputs, spec, found) for spec, found in stored.items()}
     keys = cell_keys(inputs, labels)
-    folder.start(_metadata(inputs, keys), inputs.map)
+    folder.start(_metadata(inputs), inputs.map)
     for spec, found in stored.items():
         if found is None:
             folder.save_labels(spec, labels[spec])
@@ -212,10 +212,14 @@ def _rate_used(estimator: NoisyLabelClassifier) -> dict[str, Any]:
 
 
 def _known_rate(grid: Grid, method: str, labels: NoisyLabels) -> dict[str, float]:
-    """The true noise rate as a parameter, for a method that takes one and is to be told."""
-    estimator = grid.method(method, 0, "none")
-    takes = "noise_rate" in estimator.get_params() and estimator.get_params()["noise_rate"] is None
-    return {"noise_rate": labels.rate} if grid.known_rate and takes else {}
+    """The true noise rate as a parameter, for a method that is to be told."""
+    return {"noise_rate": labels.rate} if _is_told(grid, method) else {}
+
+
+def _is_told(grid: Grid, method: str) -> bool:
+    """Whether a method takes a noise rate, was given none, and is to be told the true one."""
+    parameters = grid.method(method, 0, "none").get_params()
+    return grid.known_rate and parameters.get("noise_rate", 0) is None
 
 
 def _training(inputs: Inputs, spec: str) -> dict[str, Any]:
@@ -246,7 +250,7 @@ def _accuracy_per_class(answers: NDArray[np.int64], dataset: Dataset) -> list[fl
     return [float(r / t) if t else None for r, t in zip(right, totals, strict=True)]
 
 
-def _metadata(inputs: Inputs, keys: Sequence[CellKey]) -> dict[str, Any]:
+def _metadata(inputs: Inputs) -> dict[str, Any]:
     """The content of run.json, but for its format."""
     grid, dataset = inputs.grid, inputs.dataset
     return {
@@ -256,7 +260,8 @@ def _metadata(inputs: Inputs, keys: Sequence[CellKey]) -> dict[str, Any]:
             "methods": list(grid.methods),
             "seeds": list(grid.seeds),
         },
-        "trainings": {key.method: key.configuration["training"] for key in keys},
+        "trainings": {spec: _training(inputs, spec) for spec in grid.methods},
+        "known_rate": {spec: _is_told(grid, spec) for spec in grid.methods},
         "data": {
             "name": dataset.name,
             "subset": grid.subset,

@@ -36,6 +36,7 @@ from mislabel.specs import split_spec
 FORMAT = 1
 LEFTOVER_SECONDS = 3600
 GRID_LISTS = ("noises", "methods", "seeds")
+BY_METHOD = ("trainings", "known_rate")
 PARTS = frozenset({"format", "identity", "grid", "trainings", "data"})
 "What run.json must hold to be read again."
 
@@ -113,7 +114,8 @@ class RunFolder:
                     name: list(dict.fromkeys([*there["grid"][name], *metadata["grid"][name]]))
                     for name in GRID_LISTS
                 }
-                merged["trainings"] = there["trainings"] | metadata["trainings"]
+                for name in BY_METHOD:
+                    merged[name] = there.get(name, {}) | metadata[name]
             write_json(self._run_file, merged)  # the first file, by which the folder is ours
             (self.path / "cells").mkdir(exist_ok=True)
             self._remove_leftovers()
@@ -163,10 +165,8 @@ class RunFolder:
         metadata = self.metadata()
         grid = metadata["grid"]
         columns = [self._column(spec) for spec in grid["noises"]]
-        hashes = {column.spec: hash_array(column.labels.labels) for column in columns}
         cells = {
-            (cell.noise, cell.method, cell.seed): cell
-            for cell in self._cells(metadata["trainings"], hashes)
+            (cell.noise, cell.method, cell.seed): cell for cell in self._cells(metadata, columns)
         }
         wanted = [(n, m, s) for n in grid["noises"] for m in grid["methods"] for s in grid["seeds"]]
         return BenchmarkResults(
@@ -180,15 +180,21 @@ class RunFolder:
         )
 
     def _cells(
-        self, trainings: Mapping[str, Any], hashes: Mapping[str, str]
+        self, metadata: Mapping[str, Any], columns: Sequence[NoiseColumn]
     ) -> Iterator[CellResult]:
         """Finished cells; those of an earlier recipe or of other labels are passed over."""
+        hashes = {column.spec: hash_array(column.labels.labels) for column in columns}
+        rates = {column.spec: column.labels.rate for column in columns}
         for folder in sorted((self.path / "cells").glob("[!.]*")):
             content = read_json(folder / "result.json", self.argument)
             config = read_json(folder / "config.json", self.argument)
             made_with = config["configuration"]
-            same_labels = made_with["labels_sha256"] == hashes.get(config["noise"])
-            if same_labels and made_with["training"] == trainings[config["method"]]:
+            noise, method = config["noise"], config["method"]
+            if made_with["labels_sha256"] != hashes.get(noise):
+                continue
+            told = metadata.get("known_rate", {}).get(method)
+            known = {"noise_rate": rates[noise]} if told else {}
+            if made_with["training"] == metadata["trainings"][method] | known:
                 yield CellResult(**content)
 
     def _column(self, spec: str) -> NoiseColumn:
