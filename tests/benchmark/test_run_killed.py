@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
-SEEDS, EPOCHS, WORKERS = 12, 100, 2
+SEEDS, EPOCHS, WORKERS = 24, 100, 2
 PATIENCE = 60.0
 "Seconds until a test gives up; a worker takes some to load its libraries."
 
