@@ -39,27 +39,30 @@ def test_fitted_to_its_own_inclusion(capsys: pytest.CaptureFixture[str]) -> None
     assert sum("memorization, wrong (15)" in line for line in lines) == 1
 
 
-def test_given_and_like_another(
-    here: MemorizationScores, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_given_and_matched(here: MemorizationScores, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = apply_lift(here, 2.0).inclusion
-    for words in (["--lift", "2"], ["--like", "lifted.npz"]):
-        called = call(capsys, "memorize", "lift", "flat.npz", *words, "-o", "out.npz", "--json")
-        assert called.status == 0
-        assert json.loads(called.out)["lift"] == pytest.approx(2, abs=1e-5)
-        assert_allclose(load_scores("out.npz").inclusion, wanted, atol=1e-5)
+    words = ["--lift", "2", "-o", "out.npz", "--json"]
+    called = call(capsys, "memorize", "lift", "flat.npz", *words)
+    assert called.status == 0 and json.loads(called.out)["lift"] == 2
+    assert_allclose(load_scores("out.npz").inclusion, wanted, atol=1e-5)
+    words = ["--like", "lifted.npz", "-o", "out.npz"]
+    called = call(capsys, "memorize", "match", "flat.npz", *words)
+    assert called.status == 0 and "   1.000 x log-odds of flat\n" in called.out
+    assert_allclose(load_scores("out.npz").inclusion, wanted, atol=1e-3)
+    called = call(capsys, "memorize", "match", "flat.npz", "lifted.npz", *words, "--json")
+    assert json.loads(called.out)["examples"] == N
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--lift", "-1"], "lift=-1.0: must be between 0 and 30"),
-        (["--lift", "1", "--like", "lifted.npz"], "like='lifted.npz': goes without --lift; give "),
         (["-o", "out.csv"], "output='out.csv': must end in .npz"),
-        (["--like", "none.npz"], "like='none.npz': no such file"),
     ],
 )
 def test_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     called = call(capsys, "memorize", "lift", "flat.npz", *words)
     assert called.status == 2 and f"mislabel: error: {message}" in called.err
+    called = call(capsys, "memorize", "match", "flat.npz", "--like", "none.npz", "-o", "out.npz")
+    assert called.status == 2 and "like='none.npz': no such file" in called.err
     assert not Path("out.npz").exists() and not Path("out.csv").exists()

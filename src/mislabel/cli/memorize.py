@@ -18,6 +18,7 @@ def build_app() -> typer.Typer:
     app.command("list")(memorize_look.list_examples)
     app.command("estimate")(memorize_estimate.estimate)
     app.command("lift")(memorize_lift.lift)
+    app.command("match")(memorize_lift.match)
     app.command("run")(memorize_study.run)
     app.command("scores")(memorize_study.scores)
     app.command("influence")(memorize_study.influence)

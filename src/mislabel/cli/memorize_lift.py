@@ -1,4 +1,4 @@
-"""``mislabel memorize lift``: memorization from the exclusion probability alone."""
+"""``mislabel memorize lift`` and ``match``: memorization from exclusion probabilities."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,10 +17,6 @@ def lift(
         float | None,
         typer.Option("--lift", help="Added to the log-odds of exclusion; 0 to 30."),
     ] = None,
-    like: Annotated[
-        Path | None,
-        typer.Option("--like", help="Take the lift that explains these scores best."),
-    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File of the lifted scores: .npz.")
     ] = None,
@@ -28,30 +24,67 @@ def lift(
 ) -> None:
     """What training on an example adds to the log-odds of its label, the same for all: the lift.
 
-    Without --lift and --like it is fitted to the scores' own inclusion probabilities, and the
-    table says how well that one number explains them. With -o the inclusion probabilities are
-    replaced by the lifted ones, which makes memorization of any estimate of exclusion.
+    Without --lift it is fitted to the scores' own inclusion probabilities, and the table says how
+    well that one number explains them. With -o the inclusion probabilities are replaced by the
+    lifted ones, which makes memorization of any estimate of exclusion.
 
     Example: mislabel memorize lift published.npz
 
-    Example: mislabel memorize lift quick.npz --like published.npz -o lifted.npz
+    Example: mislabel memorize lift ridge.npz --lift 3.4 -o lifted.npz
     """
-    from mislabel.errors import InputError
     from mislabel.memorization import apply_lift, fit_lift, load_scores
-    from mislabel.outputs import check_file
 
-    if value is not None and like is not None:
-        raise InputError("like", str(like), "goes without --lift; give one")
     if output is not None:
-        if output.suffix != ".npz":
-            raise InputError("output", str(output), "must end in .npz")
-        check_file(output, "output")
+        _check_output(output)
     found = load_scores(scores)
-    taken = value if value is not None else fit_lift(load_scores(like, "like") if like else found)
+    taken = fit_lift(found) if value is None else value
     lifted = apply_lift(found, taken)
     if output is not None:
         lifted.save(output)
     _print(found, lifted, taken, output, json)
+
+
+def match(
+    scores: Annotated[list[Path], typer.Argument(help="Files of scores (.npz), cheap ones.")],
+    like: Annotated[
+        Path, typer.Option("--like", help="Scores of a study, of some of the examples.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File of scores: .npz.")],
+    json: Json = False,
+) -> None:
+    """Bring cheap estimates together, on the scale of a study that was measured on some examples.
+
+    Their exclusion probabilities are weighted, as log-odds, so that they explain the study's best;
+    inclusion follows by the study's lift. The result covers all examples that they have.
+
+    Example: mislabel memorize match network.npz votes.npz --like published.npz -o matched.npz
+    """
+    from mislabel.memorization import load_scores
+    from mislabel.memorization import match as matched
+
+    _check_output(output)
+    reference = load_scores(like, "like")
+    found = matched([load_scores(path) for path in scores], reference)
+    found.save(output)
+    about = found.provenance
+    if json:
+        import json as json_module
+
+        print(json_module.dumps(about | {"output": str(output), "examples": len(found)}, indent=2))
+        return
+    for title, weight in zip(about["estimates"], about["weights"], strict=True):
+        print(f"{weight:8.3f} x log-odds of {title}")
+    print(f"{about['constant']:8.3f} constant; then a lift of {about['lift']:.3f}")
+    print(f"{output}: scores of {len(found):,} examples")
+
+
+def _check_output(output: Path) -> None:
+    from mislabel.errors import InputError
+    from mislabel.outputs import check_file
+
+    if output.suffix != ".npz":
+        raise InputError("output", str(output), "must end in .npz")
+    check_file(output, "output")
 
 
 def _print(

@@ -10,6 +10,7 @@ from mislabel.memorization.aggregate import study_scores
 from mislabel.memorization.agreement import Agreement, compare, reliability
 from mislabel.memorization.influence import study_influence
 from mislabel.memorization.lift import apply_lift, fit_lift
+from mislabel.memorization.match import match
 from mislabel.memorization.scores import THRESHOLD, MemorizationScores, load_scores
 from mislabel.memorization.store import StudyFolder
 
@@ -46,6 +47,7 @@ __all__ = [
     "load_scores",
     "make_design",
     "make_estimator",
+    "match",
     "method_plan",
     "reliability",
     "run_study",
