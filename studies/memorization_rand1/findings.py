@@ -268,8 +268,8 @@ def page(content: Finding) -> str:
         *table([r for r in rows if r["lifted"] is None]),
         "",
         "The last is in [scores.npz](scores.npz) for all 17,234 held-out examples; it takes "
-        f"{best['seconds'] / 120:,.0f} minutes on two cores. [agreement.html](agreement.html) shows "
-        "it against the published one. Intervals of 95 % (the wider of the two halves), and the "
+        f"{best['seconds'] / 120:,.0f} minutes on two cores. [agreement.html](agreement.html) "
+        "shows it against the published one. Intervals of 95 % (the wider of the two halves), and the "
         "ceiling from split halves of the held-out study, the published one taken as exact:",
         "",
         "| score | labels | Spearman | ceiling of the study of ours |",
@@ -281,8 +281,8 @@ def page(content: Finding) -> str:
             for r, c in zip(best["agreement"], study["agreement"], strict=True)
         ],
         "",
-        "More runs of the same network would not help: the ceiling is far above. What is missing is "
-        "what another network learns.",
+        "More runs of the same network would not help: the ceiling is far above. What is missing "
+        "is what another network learns.",
         "",
         "## Memorization is nearly a function of exclusion",
         "",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Which cheap estimate of memorization agrees with the published study? CIFAR-10 with the human
 # labels random_label1. One command, resumable; needs the data folder named by MISLABEL_DATA.
-# RUNS (8) networks of 12 epochs are trained as the study did, a few minutes of one CPU core each.
+# RUNS (10) networks of 12 epochs are trained as the study did, a few minutes of one CPU core each.
 set -euo pipefail
 : "${MISLABEL_DATA:?is not set: the folder that holds cifar10/, cifar-n/ and published/}"
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,7 +15,7 @@ mislabel memorize import "$MISLABEL_DATA/published/memorization_rand1_dev.csv" \
 study() { # folder, runs, and how they are trained
     mislabel memorize run "${data[@]}" --design lim2025 --out "$work/$1" --runs "$2" "${@:3}"
 }
-study heldout "${RUNS:-8}" --method standard:epochs=12,precision=bfloat16 \
+study heldout "${RUNS:-10}" --method standard:epochs=12,precision=bfloat16 \
     ${WORKERS:+--workers "$WORKERS"}
 # Networks that may fit more of the wrong labels, one run each, side by side.
 study longer 1 --method standard:epochs=24,precision=bfloat16 &
