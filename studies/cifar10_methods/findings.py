@@ -121,7 +121,7 @@ def page(content: dict[str, Any], titles: dict[str, str]) -> str:
         + ". Where little is memorised there is little to be gained from methods that prevent it; "
         "the study trains until nearly all of it is.",
         "",
-        (HERE / "reading.md").read_text() if (HERE / "reading.md").is_file() else "",
+        (HERE / "reading.md").read_text().rstrip() if (HERE / "reading.md").is_file() else "",
     ]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -269,8 +269,8 @@ def page(content: Finding) -> str:
         "",
         "The last is in [scores.npz](scores.npz) for all 17,234 held-out examples; it takes "
         f"{best['seconds'] / 120:,.0f} minutes on two cores. [agreement.html](agreement.html) "
-        "shows it against the published one. Intervals of 95 % (the wider of the two halves), and the "
-        "ceiling from split halves of the held-out study, the published one taken as exact:",
+        "shows it against the published one. Intervals of 95 % (the wider of the two halves), and "
+        "the ceiling from split halves of the held-out study, the published one taken as exact:",
         "",
         "| score | labels | Spearman | ceiling of the study of ours |",
         "|---|---|---:|---:|",
