@@ -68,4 +68,4 @@ def test_commands_in_the_readme_parse(
             main(shlex.split(command)[1:])
         error = capsys.readouterr().err
         assert stop.value.code == 2
-        assert re.search(r"no such|holds no run|PATH", error), error
+        assert re.search(r"no such|holds no run|holds no study|PATH", error), error

@@ -82,7 +82,8 @@ def test_test_examples_by_an_encoder_that_learned_from_the_training_examples(
     [
         (
             ["--encoder", "pixel", "-o", "x.npy"],
-            "encoder='pixel': unknown name; did you mean 'pixels'? Known: clip, hf, pixels, simclr",
+            "encoder='pixel': unknown name; did you mean 'pixels'? "
+            "Known: clip, hf, patches, pixels, simclr",
         ),
         (
             ["--encoder", "pixels", "-o", "x.csv"],

@@ -216,7 +216,7 @@ def test_unknown_method_and_parameters() -> None:
     for spec, message in {
         "gec": "method='gec': unknown name; did you mean 'gce'? Known: " + names(METHODS),
         "gce:p=0.7": "method='gce:p=0.7': unknown parameter 'p'; "
-        "Known: epochs, network, q, recipe, selection",
+        "Known: epochs, network, precision, q, recipe, selection",
         "gce:q=x": "q='x': must be a number",
         "snls:k=1.5": "k='1.5': must be a whole number",
         "standard:3": "method='standard:3': '3' must be KEY=VALUE",

@@ -173,7 +173,7 @@ def test_specs_make_methods() -> None:
         make_method("gce:seed=3")
     assert str(caught.value) == (
         "method='gce:seed=3': unknown parameter 'seed'; "
-        "Known: epochs, network, q, recipe, selection"
+        "Known: epochs, network, precision, q, recipe, selection"
     )
 
 
