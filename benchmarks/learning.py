@@ -197,7 +197,18 @@ def bench_neighbors() -> list[Row]:
             over_200_epochs=200 * epoch / exact),
         row(f"the same, approximate, recall {recall:.3f}", close, twin, epoch, recall=recall),
         row(f"SNLS targets from {N:,} x {K} neighbours", targets, "two loops", slow),
+        bench_map(),
     ]  # fmt: skip
+
+
+def bench_map() -> Row:
+    """100 neighbours of 50,000 points of a map, against FAISS, which looks at all pairs."""
+    import faiss
+
+    spots = np.random.default_rng(0).normal(size=(N, 2)).astype(np.float32)
+    ours = seconds(lambda: nearest_neighbors(spots, K), 3)
+    theirs = once(lambda: faiss.knn(spots, spots, K + 1))[0]
+    return row(f"{K} neighbours of {N:,} points of a map", ours, "FAISS, all pairs", theirs)
 
 
 def targets_twin(labels: np.ndarray, neighbors: np.ndarray) -> list[list[float]]:
