@@ -159,16 +159,19 @@ def canonical_spec(
     argument: str,
     named: bool = False,
     kept: frozenset[str] = frozenset(),
+    hidden: frozenset[str] = frozenset(),
 ) -> str:
     """The spec in one form for equal content: ``cluster:rate=0.350`` is ``cluster:0.35``.
 
     Parameters stand in the order of the factory, and those that have their default are left out.
     named: write the name of the positional parameter too, ``snls:k=20`` for ``snls:20``.
     kept: parameters that stay when they are given, since leaving them out means something else;
-    they come last.
+    they come last. hidden: parameters that no spec may set.
     """
     name, rest = split_spec(spec, argument)
-    values = parse_parameters(rest, factory, positional=positional, argument=argument, spec=spec)
+    values = parse_parameters(
+        rest, factory, positional=positional, argument=argument, spec=spec, hidden=hidden
+    )
     defaults = inspect.signature(factory).parameters
     ordered = {
         key: values[key]

@@ -64,6 +64,8 @@ def test_what_goes_before_the_grids_own_stays_spelled_out() -> None:
         ({"eta": "network:epochs=x"}, "epochs='x': must be a whole number"),
         ({"eta": "network", "probabilities": Path("p.npy")},
          "eta='network': goes without a file of probabilities; give one"),
+        ({"methods": ["standard:augment=none"]}, "method='standard:augment=none': unknown "
+         "parameter 'augment'; Known: epochs, network, precision, recipe, selection"),
         ({"methods": ["gce:q=0.5,q=0.6"]},
          "method='gce:q=0.5,q=0.6': parameter 'q' is given twice"),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 from mislabel.benchmark.inputs import InputOptions
 from mislabel.errors import InputError
-from mislabel.learning import METHODS, NoisyLabelClassifier, make_method
+from mislabel.learning import METHODS, SHARED_PARAMETERS, NoisyLabelClassifier, make_method
 from mislabel.learning.networks import check_network
 from mislabel.noise import NOISE
 from mislabel.seeds import check_seed
@@ -114,6 +114,7 @@ def canonical_method(spec: str) -> str:
         argument="method",
         named=True,
         kept=frozenset({"recipe", "network", "epochs", "precision"}),
+        hidden=SHARED_PARAMETERS,
     )
 
 
