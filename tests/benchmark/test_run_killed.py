@@ -45,6 +45,11 @@ def grid(folder: Path, n_seeds: int = SEEDS) -> Grid:
     )
 
 
+def _hear_interrupts() -> None:
+    """Shells let what they start in the background ignore SIGINT; a terminal does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(folder: Path, out: Path, n_seeds: int = SEEDS) -> subprocess.Popen[str]:
     """The command of the grid in a process group of its own, one thread for each worker."""
     words = [
@@ -59,6 +64,7 @@ def start(folder: Path, out: Path, n_seeds: int = SEEDS) -> subprocess.Popen[str
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_hear_interrupts,
         env=os.environ | one_thread,
     )
 
