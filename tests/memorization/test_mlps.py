@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from torch import nn
 
 from mislabel.errors import InputError
 from mislabel.labels import NoisyLabels
-from mislabel.memorization.mlps import MOMENTUM, Mlps, subset_masks, summarise
+from mislabel.memorization import make_design
+from mislabel.memorization.mlps import MOMENTUM, Mlps
 from mislabel.seeds import child_seed
 
 N, D, C = 90, 5, 3
@@ -29,7 +30,8 @@ def one_at_a_time(settings: Mlps, labels: np.ndarray, features: np.ndarray, seed
     points = torch.from_numpy(features)
     points = (points - points.mean(0)) / points.std(0)
     targets = torch.tensor(labels)
-    masks = torch.from_numpy(subset_masks(len(labels), settings.members, settings.keep, seed))
+    design = make_design(NoisyLabels(labels), "all", keep=settings.keep, seed=seed)
+    masks = torch.from_numpy(np.array([design.mask(r) for r in range(settings.members)]))
     found = []
     for member in range(settings.members):
         network = nn.Sequential(
@@ -74,30 +76,16 @@ def test_together_as_one_at_a_time(problem: tuple[NoisyLabels, np.ndarray]) -> N
     """Float32 rounding through 20 steps; the values are of the order of 1."""
     labels, features = problem
     values, masks = one_at_a_time(SETTINGS, labels.labels, features, seed=4)
-    wanted = summarise(values.astype(np.float64), masks)
     found = SETTINGS(labels, features, seed=4)
-    assert_allclose(found.inclusion, wanted.inclusion, atol=1e-4)
-    assert_allclose(found.exclusion, wanted.exclusion, atol=1e-4)
-    assert_array_equal(found.inclusion_count, masks.sum(axis=0))
+    for example in range(N):
+        inside, outside = values[masks[:, example], example], values[~masks[:, example], example]
+        for name, runs in (("inclusion", inside), ("exclusion", outside)):
+            wanted = runs.mean() if len(runs) else np.nan
+            assert_allclose(getattr(found, name)[example], wanted, atol=1e-4)
+            error = runs.std(ddof=1) / len(runs) ** 0.5 if len(runs) > 1 else np.nan
+            assert_allclose(getattr(found, f"{name}_error")[example], error, atol=1e-4)
+            assert getattr(found, f"{name}_count")[example] == len(runs)
     assert np.ptp(found.inclusion[found.inclusion_count > 0]) > 0.5
-
-
-def test_members_do_not_depend_on_how_many_there_are() -> None:
-    assert_array_equal(subset_masks(50, 2, 0.7, 9), subset_masks(50, 4, 0.7, 9)[:2])
-    assert (subset_masks(50, 4, 0.7, 9).sum(axis=1) == 35).all()
-
-
-def test_summary_by_hand() -> None:
-    values = np.array([[0.2, 1.0], [0.4, 0.5], [0.9, 0.0]])
-    masks = np.array([[True, True], [True, True], [False, True]])
-    found = summarise(values, masks)
-    assert_allclose(found.inclusion, [0.3, 0.5])
-    assert_allclose(found.exclusion, [0.9, np.nan])
-    assert_allclose(found.more["inclusion_error"], [0.1, 0.5 / 3**0.5])
-    assert_allclose(found.more["exclusion_error"], [np.nan, np.nan])
-    assert_array_equal(found.more["exclusion_count"], [1, 0])
-    assert_allclose(found.more["inclusion_halves"], [[0.2, 0.5], [0.4, 0.5]])
-    assert_allclose(found.more["exclusion_halves"], [[0.9, np.nan], [np.nan, np.nan]])
 
 
 def test_wrong_labels_are_memorized_more() -> None:

@@ -18,7 +18,7 @@ from mislabel.data import Dataset, load_data
 from mislabel.errors import InputError
 from mislabel.features import canonical_encoder, encode, load_features, load_map, tsne_map
 from mislabel.files import hash_array, hash_json
-from mislabel.labels import NoisyLabels
+from mislabel.labels import NoisyLabels, Receipt
 from mislabel.noise import EtaSource, Human, NoiseModel, canonical_eta, make_eta, make_noise
 from mislabel.noise.base import check_probabilities
 from mislabel.noise.eta import EtaRun
@@ -109,6 +109,12 @@ class LabelInputs:
         _ = inputs.given_map, inputs.given_features, inputs.given_probabilities
         make_eta(options.eta).check(dataset.x_train.shape[1:])
         return inputs
+
+    @property
+    def own_labels(self) -> NoisyLabels:
+        """The data's labels as they are, of which nobody knows which are wrong."""
+        own = Receipt(generator="data", inputs={"data": self.dataset.fingerprint})
+        return NoisyLabels(self.dataset.y_train, n_classes=self.dataset.n_classes, receipt=own)
 
     @cached_property
     def given_map(self) -> NDArray[np.float32] | None:

@@ -30,7 +30,7 @@ from mislabel.benchmark.training_folder import TrainedFolder, TrainingFolder
 from mislabel.errors import InputError
 from mislabel.features import encode, load_features
 from mislabel.files import hash_array
-from mislabel.labels import NoisyLabels, Receipt, check_count
+from mislabel.labels import NoisyLabels, check_count
 from mislabel.learning import (
     METHODS,
     Evaluation,
@@ -182,13 +182,12 @@ class _Work:
             self.features = self.inputs.features
 
     def _labels(self) -> NoisyLabels:
-        dataset, plan = self.inputs.dataset, self.plan
+        plan = self.plan
         if plan.labels is not None:
             return self.inputs.draw(FromFile(path=plan.labels, column=plan.column))
         if plan.noise is not None:
             return self.inputs.draw(plan.noise)
-        own = Receipt(generator="data", inputs={"data": dataset.fingerprint})
-        return NoisyLabels(dataset.y_train, n_classes=dataset.n_classes, receipt=own)
+        return self.inputs.own_labels
 
     @cached_property
     def predicts_from_encoder(self) -> bool:

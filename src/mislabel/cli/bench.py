@@ -11,12 +11,15 @@ from mislabel.cli.options import (
     Device,
     Encoder,
     Epoch,
+    Epochs,
     Eta,
     Features,
     ImageSize,
     Json,
     Map,
+    Network,
     Probabilities,
+    Recipe,
     Seed,
     Subset,
     TestFeatures,
@@ -70,15 +73,9 @@ def run(
     probabilities: Probabilities = None,
     eta: Eta = "cross-fitted",
     encoder: Encoder = "pixels",
-    recipe: Annotated[
-        str, typer.Option("--recipe", help="Training recipe: auto, mlp, fast, lim2025, pmd-eta.")
-    ] = "auto",
-    network: Annotated[
-        str | None, typer.Option("--network", help="Network: mlp, cnn, resnet34, preact_resnet34.")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", help="Epochs, in place of the recipe's.")
-    ] = None,
+    recipe: Recipe = "auto",
+    network: Network = None,
+    epochs: Epochs = None,
     known_rate: Annotated[
         bool,
         typer.Option(

@@ -14,6 +14,8 @@ from mislabel.cli.options import (
     Json,
     Map,
     Seed,
+    check_output,
+    print_json,
     progress_bar,
 )
 
@@ -75,15 +77,11 @@ def estimate(
     import numpy as np
 
     from mislabel.benchmark.inputs import InputOptions, LabelInputs
-    from mislabel.errors import InputError
     from mislabel.memorization.design import load_index
     from mislabel.memorization.estimators import make_estimator
-    from mislabel.outputs import check_file
 
     chosen = make_estimator(estimator)
-    if output.suffix != ".npz":
-        raise InputError("output", str(output), "must end in .npz")
-    check_file(output, "output")
+    check_output(output, ".npz")
     options = InputOptions(
         data=data,
         image_size=image_size,
@@ -114,7 +112,6 @@ def estimate(
 def read_labels(inputs: "LabelInputs", text: str | None, column: str | None) -> "NoisyLabels":
     """Labels of a file, of a noise, or of the data."""
     from mislabel.errors import InputError, did_you_mean
-    from mislabel.labels import NoisyLabels, Receipt
     from mislabel.noise import NOISE, FromFile
     from mislabel.specs import split_spec
 
@@ -123,9 +120,7 @@ def read_labels(inputs: "LabelInputs", text: str | None, column: str | None) -> 
     if column is not None:
         raise InputError("column", column, "goes with a label file")
     if text is None:
-        dataset = inputs.dataset
-        own = Receipt(generator="data", inputs={"data": dataset.fingerprint})
-        return NoisyLabels(dataset.y_train, n_classes=dataset.n_classes, receipt=own)
+        return inputs.own_labels
     name = split_spec(text, "labels")[0]
     if name not in NOISE:
         rule = f"is neither a file nor a noise; {did_you_mean(name, NOISE.names)}"
@@ -146,32 +141,16 @@ def _rows(inputs: "LabelInputs", name: str) -> "NDArray[Any]":
 
 
 def _print(scores: "MemorizationScores", output: Path, json: bool) -> None:
-    groups = {"all": scores.index >= 0}
-    if scores.clean_labels is not None:
-        groups |= {"wrong": scores.wrong, "right": ~scores.wrong}
-    rows = {name: _summary(scores, chosen) for name, chosen in groups.items()}
-    if json:
-        import json as json_module
+    from mislabel.memorization.summary import summarise
 
-        about = {"scores": str(output), "provenance": scores.provenance, "groups": rows}
-        print(json_module.dumps(about, indent=2))
+    groups = summarise(scores)["groups"]
+    if json:
+        print_json({"scores": str(output), "provenance": scores.provenance, "groups": groups})
         return
     print(f"{output}: {scores.title}, {len(scores):,} of {scores.n_total:,} examples")
-    for name, row in rows.items():
+    for name, row in groups.items():
         means = ", ".join(
             f"{score} {'unknown' if row[score] is None else format(row[score], '.3f')}"
             for score in ("inclusion", "exclusion", "memorization")
         )
         print(f"  {name} labels ({row['count']:,}): mean {means}; {row['memorized']:,} memorized")
-
-
-def _summary(scores: "MemorizationScores", chosen: "NDArray[Any]") -> dict[str, Any]:
-    """Means over the chosen examples that are known, and how many are memorized."""
-    import numpy as np
-
-    found: dict[str, Any] = {"count": int(chosen.sum())}
-    for name in ("inclusion", "exclusion", "memorization"):
-        values = getattr(scores, name)[chosen]
-        known = values[np.isfinite(values)]
-        found[name] = float(known.mean()) if len(known) else None
-    return found | {"memorized": int(scores.memorized()[chosen].sum())}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mislabel.cli.options import Json
+from mislabel.cli.options import Json, check_output, print_json
 
 if TYPE_CHECKING:
     from mislabel.memorization import MemorizationScores
@@ -35,7 +35,7 @@ def lift(
     from mislabel.memorization import apply_lift, fit_lift, load_scores
 
     if output is not None:
-        _check_output(output)
+        check_output(output, ".npz")
     found = load_scores(scores)
     taken = fit_lift(found) if value is None else value
     lifted = apply_lift(found, taken)
@@ -62,29 +62,18 @@ def match(
     from mislabel.memorization import load_scores
     from mislabel.memorization import match as matched
 
-    _check_output(output)
+    check_output(output, ".npz")
     reference = load_scores(like, "like")
     found = matched([load_scores(path) for path in scores], reference)
     found.save(output)
     about = found.provenance
     if json:
-        import json as json_module
-
-        print(json_module.dumps(about | {"output": str(output), "examples": len(found)}, indent=2))
+        print_json(about | {"output": str(output), "examples": len(found)})
         return
     for title, weight in zip(about["estimates"], about["weights"], strict=True):
         print(f"{weight:8.3f} x log-odds of {title}")
     print(f"{about['constant']:8.3f} constant; then a lift of {about['lift']:.3f}")
     print(f"{output}: scores of {len(found):,} examples")
-
-
-def _check_output(output: Path) -> None:
-    from mislabel.errors import InputError
-    from mislabel.outputs import check_file
-
-    if output.suffix != ".npz":
-        raise InputError("output", str(output), "must end in .npz")
-    check_file(output, "output")
 
 
 def _print(
@@ -99,10 +88,8 @@ def _print(
 
     rows = [row for row in compare(found, lifted, bootstrap=0) if row.score != "exclusion"]
     if json:
-        import json as json_module
-
         about: dict[str, Any] = {"lift": taken, "output": None if output is None else str(output)}
-        print(json_module.dumps(about | {"agreement": [row.to_json() for row in rows]}, indent=2))
+        print_json(about | {"agreement": [row.to_json() for row in rows]})
         return
     print(f"lift {taken:.3f}: the odds of the given label times {2.718281828459045**taken:.3g}")
     for row in rows:

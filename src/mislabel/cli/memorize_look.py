@@ -17,6 +17,7 @@ from mislabel.cli.options import (
     Map,
     Seed,
     Subset,
+    print_json,
     progress_bar,
 )
 
@@ -91,7 +92,7 @@ def figures(
             continue
         written += [save_figure(made, output / f"{name}.{suffix}", dpi=DPI) for suffix in SUFFIXES]
     if json:
-        _print_json({"written": [str(path) for path in written], "left_out": left_out})
+        print_json({"written": [str(path) for path in written], "left_out": left_out})
     else:
         print("\n".join(str(path) for path in written))
 
@@ -130,7 +131,7 @@ def compare(
         write_agreement_page(first, second, found, page)
     if json:
         titles = {"a": first.title, "b": second.title}
-        _print_json(titles | {"agreement": [entry.to_json() for entry in found]})
+        print_json(titles | {"agreement": [entry.to_json() for entry in found]})
         return
     _print_agreement(found, first.title, second.title)
     if page is not None:
@@ -212,7 +213,7 @@ def list_examples(
         suspects = relabelled(suspects, dataset.train_indices)
         _write_list(suspects, output, dataset)
     if json:
-        _print_json(suspects.to_json())
+        print_json(suspects.to_json())
     else:
         _print_list(suspects, output)
 
@@ -388,9 +389,3 @@ def _console() -> Any:
     from rich.console import Console
 
     return Console(highlight=False)
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    print(json.dumps(value, indent=2))

@@ -11,12 +11,17 @@ from mislabel.cli.options import (
     Data,
     Device,
     Encoder,
+    Epochs,
     Features,
     ImageSize,
     Json,
     Map,
+    Network,
+    Recipe,
     Subset,
     TestFeatures,
+    check_output,
+    print_json,
     progress_bar,
 )
 
@@ -102,15 +107,9 @@ def run(
         ),
     ] = "plain",
     column: Column = None,
-    recipe: Annotated[
-        str, typer.Option("--recipe", help="Training recipe: auto, mlp, fast, lim2025.")
-    ] = "auto",
-    network: Annotated[
-        str | None, typer.Option("--network", help="Network, in place of the recipe's: mlp, cnn.")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", help="Epochs, in place of the recipe's.")
-    ] = None,
+    recipe: Recipe = "auto",
+    network: Network = None,
+    epochs: Epochs = None,
     subset: Subset = None,
     image_size: ImageSize = None,
     map: Map = None,
@@ -156,7 +155,7 @@ def run(
     with progress_bar("Runs") as (_, count):
         folder = run_study(plan, out, say=_tell, progress=count, **options)  # type: ignore[arg-type]
     if json:
-        _print_json({"study": str(out), "runs": len(folder.runs())})
+        print_json({"study": str(out), "runs": len(folder.runs())})
     else:
         print(f"{out}: {len(folder.runs()):,} runs; mislabel memorize scores {out} sums them up")
 
@@ -188,16 +187,12 @@ def scores(
 
     Example: mislabel memorize scores studies/human -o human.npz --csv human.csv
     """
-    from mislabel.errors import InputError
     from mislabel.memorization.aggregate import study_scores
     from mislabel.memorization.summary import summarise, write_csv
-    from mislabel.outputs import check_file
 
     for name, path, suffix in (("output", output, ".npz"), ("csv", csv, ".csv")):
         if path is not None:
-            if path.suffix != suffix:
-                raise InputError(name, str(path), f"must end in {suffix}")
-            check_file(path, name)
+            check_output(path, suffix, name)
     found = study_scores(study, measure=measure)
     if output is not None:
         found.save(output)
@@ -205,7 +200,7 @@ def scores(
         write_csv(found, csv, threshold)
     summary = summarise(found, threshold)
     if json:
-        _print_json(summary)
+        print_json(summary)
     else:
         _print_summary(found, summary)
 
@@ -238,7 +233,7 @@ def influence(
     study_influence(folder, output, test=chosen)
     shape = [n_test if chosen is None else len(chosen), held]
     if json:
-        _print_json({"influence": str(output), "shape": shape})
+        print_json({"influence": str(output), "shape": shape})
     else:
         print(f"{output}: influence of {held:,} examples on {shape[0]:,} test examples")
 
@@ -256,7 +251,7 @@ def merge(
 
     count = merge_folders(studies, out)
     if json:
-        _print_json({"study": str(out), "runs": count})
+        print_json({"study": str(out), "runs": count})
     else:
         print(f"{out}: {count:,} runs")
 
@@ -283,7 +278,7 @@ def export(
     check_file(output, "output")
     paths = export_study(study, output, runs_per_file=runs_per_file, influence=influence)
     if json:
-        _print_json({"files": [str(path) for path in paths]})
+        print_json({"files": [str(path) for path in paths]})
     else:
         print("\n".join(map(str, paths)))
 
@@ -316,11 +311,8 @@ def import_(
     from mislabel.errors import InputError
     from mislabel.memorization.design import load_index
     from mislabel.memorization.layout import import_csv, import_npz
-    from mislabel.outputs import check_file
 
-    if output.suffix != ".npz":
-        raise InputError("output", str(output), "must end in .npz")
-    check_file(output, "output")
+    check_output(output, ".npz")
     given = _read_labels(labels, column, data)
     if files[0].suffix == ".csv":
         if len(files) > 1 or held_out is not None:
@@ -334,7 +326,7 @@ def import_(
         found = import_npz(files, given, index=index, title=title)
     found.save(output)
     if json:
-        _print_json({"scores": str(output), "examples": len(found)})
+        print_json({"scores": str(output), "examples": len(found)})
     else:
         print(f"{output}: scores of {len(found):,} examples")
 
@@ -470,12 +462,6 @@ def _size(count: int) -> str:
 def _tell(text: str) -> None:
     """A line on stderr that stays."""
     print(f"mislabel: {text}", file=sys.stderr, flush=True)
-
-
-def _print_json(value: Any) -> None:
-    import json as json_module
-
-    print(json_module.dumps(value, indent=2))
 
 
 def _print_summary(found: "MemorizationScores", summary: dict[str, Any]) -> None:

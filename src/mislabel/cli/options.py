@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -60,6 +60,16 @@ Eta = Annotated[
 Encoder = Annotated[str, typer.Option("--encoder", help="Encoder of features that are not given.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of everything drawn once: subset, map, noise.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Recipe = Annotated[
+    str, typer.Option("--recipe", help="Training recipe: auto, mlp, fast, lim2025, pmd-eta.")
+]
+Network = Annotated[
+    str | None,
+    typer.Option(
+        "--network", help="In place of the recipe's: mlp, cnn, resnet34, preact_resnet34, ..."
+    ),
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs, in place of the recipe's.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Epoch = Annotated[
     str,
@@ -72,6 +82,22 @@ Epoch = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Trainings at a time; by default one per core.")
 ]
+
+
+def print_json(value: Any) -> None:
+    """A result on stdout, for scripts."""
+    import json
+
+    print(json.dumps(value, indent=2))
+
+
+def check_output(path: Path, suffix: str, argument: str = "output") -> None:
+    """Raise `InputError` where no file of that suffix can be written, before any work."""
+    from mislabel.outputs import check_file
+
+    if path.suffix != suffix:
+        raise InputError(argument, str(path), f"must end in {suffix}")
+    check_file(path, argument)
 
 
 def parse_seeds(text: str) -> list[int]:

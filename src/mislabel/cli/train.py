@@ -9,12 +9,15 @@ from mislabel.cli.options import (
     Data,
     Device,
     Encoder,
+    Epochs,
     Eta,
     Features,
     ImageSize,
     Json,
     Map,
+    Network,
     Probabilities,
+    Recipe,
     Subset,
     TestFeatures,
     progress_bar,
@@ -48,15 +51,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a training that was stopped, or begin.")
     ] = False,
-    recipe: Annotated[
-        str, typer.Option("--recipe", help="Training recipe: auto, mlp, fast, lim2025.")
-    ] = "auto",
-    network: Annotated[
-        str | None, typer.Option("--network", help="Network, in place of the recipe's: mlp, cnn.")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", help="Epochs, in place of the recipe's.")
-    ] = None,
+    recipe: Recipe = "auto",
+    network: Network = None,
+    epochs: Epochs = None,
     selection: Annotated[
         str,
         typer.Option(

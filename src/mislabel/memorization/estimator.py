@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mislabel.errors import InputError
 from mislabel.files import hash_array
 from mislabel.labels import NoisyLabels, as_array
+from mislabel.memorization.aggregate import PLACES, Sums
 from mislabel.memorization.scores import Floats, MemorizationScores
 from mislabel.registry import Record
 from mislabel.seeds import check_seed
@@ -161,6 +162,26 @@ class EstimatorRecord(Record):
     uses: str
     cost: str
     example: str
+
+
+def estimate_of(sums: Sums, index: NDArray[np.int64], notes: dict[str, Any]) -> Estimate:
+    """What runs with and without each example say of those at `index`."""
+    means, errors, counts, halves = sums.means(), sums.errors(), sums.counts(), sums.halves()
+    more = {
+        f"{name}_{kind}": value
+        for place, name in enumerate(PLACES)
+        for kind, value in (
+            ("error", errors[place]), ("count", counts[place]), ("halves", halves[:, place]),
+        )
+    }  # fmt: skip
+    named = dict(zip(PLACES, means, strict=True))
+    return Estimate(
+        inclusion=named["inclusion"],
+        exclusion=named["exclusion"],
+        index=index,
+        more=more,
+        notes=notes,
+    )
 
 
 def check_features(features: Any, n_examples: int, *, images: bool = False) -> NDArray[Any]:

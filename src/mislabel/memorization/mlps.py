@@ -16,7 +16,7 @@ probability.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,15 +26,17 @@ from torch.nn import functional
 
 from mislabel.errors import InputError
 from mislabel.labels import check_count
+from mislabel.memorization.aggregate import Sums
+from mislabel.memorization.design import make_design
 from mislabel.memorization.estimator import (
     Estimate,
     Estimator,
     EstimatorRecord,
     Problem,
     check_number,
+    estimate_of,
 )
-from mislabel.memorization.scores import Floats
-from mislabel.seeds import child_seed, generator
+from mislabel.seeds import child_seed
 
 COST = "members x epochs passes of a small network; about a hundred networks train as one"
 MOMENTUM = 0.9
@@ -71,18 +73,11 @@ class Mlps(Estimator):
             raise InputError("weight_decay", self.weight_decay, "must not be negative")
 
     def _estimate(self, problem: Problem) -> Estimate:
-        masks = subset_masks(len(problem.labels), self.members, self.keep, problem.seed)
+        design = make_design(problem.given, "all", keep=self.keep, seed=problem.seed)
+        masks = np.stack([design.mask(member) for member in range(self.members)])
         chances = train_mlps(self, problem, masks)
-        return summarise(chances.astype(np.float64), masks)
-
-
-def subset_masks(n_examples: int, members: int, keep: float, seed: int) -> NDArray[np.bool_]:
-    """(R, N) random subsets of equal size, drawn without replacement."""
-    kept = min(max(1, round(keep * n_examples)), n_examples - 1)
-    masks = np.zeros((members, n_examples), dtype=bool)
-    for member, mask in enumerate(masks):
-        mask[generator(seed, "subset", str(member)).permutation(n_examples)[:kept]] = True
-    return masks
+        sums = Sums.of(zip(masks, chances, strict=True), len(problem.labels))
+        return estimate_of(sums, design.index, {})
 
 
 def train_mlps(settings: Mlps, problem: Problem, masks: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -168,47 +163,6 @@ class _Stack:
             index = labels[part].expand(len(chance), -1)[:, :, None]
             found.append(chance.gather(2, index).squeeze(2))
         return torch.cat(found, dim=1)
-
-
-def summarise(values: Floats, masks: NDArray[np.bool_]) -> Estimate:
-    """Means over the runs that had an example and over those that had not.
-
-    values: (R, N) per run, from 0 to 1. masks: (R, N). Errors are sample deviations over the root
-    of the count, NaN below two; halves are of even and odd runs; NaN where there is no run.
-    """
-    inclusion, inside = _mean(values, masks)
-    exclusion, outside = _mean(values, ~masks)
-    halves = [slice(0, None, 2), slice(1, None, 2)]
-    return Estimate(
-        inclusion=inclusion,
-        exclusion=exclusion,
-        more={
-            "inclusion_error": _error(values, masks, inclusion, inside),
-            "exclusion_error": _error(values, ~masks, exclusion, outside),
-            "inclusion_count": inside,
-            "exclusion_count": outside,
-            "inclusion_halves": np.stack([_mean(values[h], masks[h])[0] for h in halves]),
-            "exclusion_halves": np.stack([_mean(values[h], ~masks[h])[0] for h in halves]),
-        },
-    )
-
-
-def _mean(values: Floats, chosen: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.int64]]:
-    """Mean over the chosen runs, NaN for none, and their number."""
-    count = chosen.sum(axis=0, dtype=np.int64)
-    total = np.einsum("rn,rn->n", values, chosen)
-    mean = np.full(len(count), np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
-    return np.clip(mean, 0, 1), count
-
-
-def _error(values: Floats, chosen: NDArray[np.bool_], mean: Floats, count: Any) -> Floats:
-    """Standard error of the mean over the chosen runs."""
-    squares = np.einsum("rn,rn,rn->n", values - mean, values - mean, chosen.astype(float))
-    error = np.full(len(count), np.nan)
-    np.divide(squares, (count - 1.0) * count, out=error, where=count > 1)
-    root: Floats = np.sqrt(error)
-    return root
 
 
 RECORD = EstimatorRecord(

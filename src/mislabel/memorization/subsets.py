@@ -25,14 +25,14 @@ Cost: `COST`. Agreement with held-out studies: docs/memorization-estimates.md.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.errors import InputError, did_you_mean
 from mislabel.labels import check_count
-from mislabel.memorization.aggregate import MEASURES, PLACES, Sums
+from mislabel.memorization.aggregate import MEASURES, Sums
 from mislabel.memorization.design import DESIGNS, Design, make_design
 from mislabel.memorization.estimator import (
     Estimate,
@@ -40,6 +40,7 @@ from mislabel.memorization.estimator import (
     EstimatorRecord,
     Problem,
     check_number,
+    estimate_of,
 )
 from mislabel.memorization.probe import design_matrix, moments, one_hot, softmax
 from mislabel.memorization.ridge import fit_ridge, tried
@@ -98,7 +99,7 @@ class Subsets(Estimator):
                 problem.progress(run + 1, self.runs)
 
         sums = Sums.of(rows(), len(held_out))
-        return _estimate_of(sums, held_out, {"penalty": fit.penalty, "scale": fit.scale})
+        return estimate_of(sums, held_out, {"penalty": fit.penalty, "scale": fit.scale})
 
     def _design(self, problem: Problem) -> Design:
         if self.design != "index":
@@ -155,25 +156,6 @@ class SubsetProbe:
         """(M, C) predictions for the rows at `index`."""
         rows = self.design if len(index) == len(self.design) else self.design[index]
         return np.asarray(rows @ weights.astype(np.float32), dtype=np.float64)
-
-
-def _estimate_of(sums: Sums, index: NDArray[np.int64], notes: dict[str, Any]) -> Estimate:
-    means, errors, counts, halves = sums.means(), sums.errors(), sums.counts(), sums.halves()
-    more = {
-        f"{name}_{kind}": value
-        for place, name in enumerate(PLACES)
-        for kind, value in (
-            ("error", errors[place]), ("count", counts[place]), ("halves", halves[:, place]),
-        )
-    }  # fmt: skip
-    named = dict(zip(PLACES, means, strict=True))
-    return Estimate(
-        inclusion=named["inclusion"],
-        exclusion=named["exclusion"],
-        index=index,
-        more=more,
-        notes=notes,
-    )
 
 
 RECORD = EstimatorRecord(
