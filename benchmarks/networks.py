@@ -10,7 +10,6 @@ the prediction of all training and test images that both do.
 """
 
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from memorization import processor
 from mislabel.data.dataset import Dataset
 from mislabel.files import write_json, write_text
 from mislabel.labels import NoisyLabels
@@ -175,7 +175,7 @@ def main() -> None:
         "run": study_run(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "load": [load, os.getloadavg()[0]],
         "versions": library_versions("numpy", "torch"),
     }

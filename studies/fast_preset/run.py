@@ -88,7 +88,7 @@ seed {content["seed"]}, {content["device"]}, {threads} threads. No label smoothi
 Test accuracy after the last epoch: **{100 * curve[-1]:.2f} %**, after
 {content["seconds"] / 60:.1f} minutes on the clock, the test after each epoch included
 ({content["processor_seconds"] / 60 / threads:.1f} minutes of processor time per thread; the machine
-may have done other work beside). One seed: a run more may differ by some tenths.
+may have done other work beside). It is one run of one seed.
 
 For 94 % this network is too small. Published recipes of the same kind reach that on one A100 within
 seconds, in 10 epochs with 2 million weights, whitened first filters, half precision and flips at

@@ -281,9 +281,6 @@ def page(content: Finding) -> str:
             for r, c in zip(best["agreement"], study["agreement"], strict=True)
         ],
         "",
-        "More runs of the same network would not help: the ceiling is far above. What is missing "
-        "is what another network learns.",
-        "",
         "## Memorization is nearly a function of exclusion",
         "",
         "If training on an example adds the same number, the lift, to the log-odds of its label, "
@@ -293,8 +290,7 @@ def page(content: Finding) -> str:
         f"{cell(law['agreement'], 'inclusion', 'all')} (wrong labels "
         f"{cell(law['agreement'], 'inclusion', 'wrong')}) and memorization with "
         f"{cell(law['agreement'], 'memorization', 'all')} "
-        f"({cell(law['agreement'], 'memorization', 'wrong')}). So wrong labels that are half "
-        "plausible are memorized most, and hopeless ones little. The same lift on each estimate:",
+        f"({cell(law['agreement'], 'memorization', 'wrong')}). The same lift on each estimate:",
         "",
         *table([r for r in rows if r["lifted"]]),
         "",

@@ -38,7 +38,7 @@ from mislabel.memorization.estimator import (
 )
 from mislabel.seeds import child_seed
 
-COST = "members x epochs passes of a small network; about a hundred networks train as one"
+COST = "members x epochs passes of a small network, a fraction of that one after the other"
 MOMENTUM = 0.9
 EVALUATION_BATCH = 500
 
