@@ -10,6 +10,7 @@ from mislabel.benchmark.inputs import InputOptions
 from mislabel.errors import InputError
 from mislabel.learning import METHODS, SHARED_PARAMETERS, NoisyLabelClassifier, make_method
 from mislabel.learning.networks import check_network
+from mislabel.learning.recipes import check_augment
 from mislabel.noise import NOISE
 from mislabel.seeds import check_seed
 from mislabel.specs import canonical_spec, split_spec
@@ -21,11 +22,12 @@ class Grid(InputOptions):
 
     noises, methods: specs, "cluster:0.35", "snls:k=20". seeds: one training per seed; labels are
     the same for all methods and seeds. recipe, network, epochs: of all trainings, unless a
-    method's spec says otherwise. known_rate: tell the methods that take a noise rate the rate
-    that the labels really have, as papers often do; otherwise they estimate it. test_features:
-    file of the test examples' features, beside `features`, for methods that predict from them;
-    without it these take the encoder's features to predict from, of both, and the given features
-    or map only to look for neighbours.
+    method's spec says otherwise. augment: "auto" crops and flips where the data set says that this
+    keeps a class; "none" or "crop-flip" for all. known_rate: tell the methods that take a noise
+    rate the rate that the labels really have, as papers often do; otherwise they estimate it.
+    test_features: file of the test examples' features, beside `features`, for methods that predict
+    from them; without it these take the encoder's features to predict from, of both, and the given
+    features or map only to look for neighbours.
     """
 
     noises: Sequence[str]
@@ -34,6 +36,7 @@ class Grid(InputOptions):
     recipe: str = "auto"
     network: str | None = None
     epochs: int | None = None
+    augment: str = "auto"
     known_rate: bool = False
     test_features: Path | None = None
 
@@ -46,6 +49,7 @@ class Grid(InputOptions):
             raise InputError("test_features", str(self.test_features), rule)
         for seed in (self.seed, *self.seeds):
             check_seed(seed)
+        check_augment(self.augment)
         set_ = object.__setattr__
         set_(self, "noises", _unique([canonical_noise(spec) for spec in self.noises]))
         set_(self, "methods", _unique([canonical_method(spec) for spec in self.methods]))
@@ -57,7 +61,7 @@ class Grid(InputOptions):
         return make_method(
             spec,
             seed=seed,
-            augment=augment,
+            augment=augment if self.augment == "auto" else self.augment,
             device=self.device,
             recipe=self.recipe,
             network=self.network,

@@ -42,6 +42,7 @@ from mislabel.learning.loggers import LoggedRun, check_logger, open_logger
 from mislabel.learning.loop import EpochWatcher
 from mislabel.learning.networks import check_network
 from mislabel.learning.problem import choose_device
+from mislabel.learning.recipes import check_augment
 from mislabel.learning.saved import parameters_json
 from mislabel.noise.human import FromFile
 from mislabel.seeds import check_seed
@@ -58,8 +59,9 @@ class TrainingPlan:
     inputs: data, features and so on; its seed is that of the subset, the map and the noise.
     method: a spec. labels, column: a label file, and which labels of a file with several.
     noise: a spec. Without labels and noise, the data's own labels. seed: of the training.
-    recipe, network, epochs, selection: unless the method's spec says otherwise. threads: of
-    PyTorch; by default its own number, or that with which the training began.
+    recipe, network, epochs, selection: unless the method's spec says otherwise. augment: "auto"
+    does what the data set says; "none" and "crop-flip" go before it. threads: of PyTorch; by
+    default its own number, or that with which the training began.
     test_features: for methods that predict from features, beside those of training; without them
     such a method predicts from the encoder's, and given ones only say who is whose neighbour.
     """
@@ -73,12 +75,14 @@ class TrainingPlan:
     recipe: str = "auto"
     network: str | None = None
     epochs: int | None = None
+    augment: str = "auto"
     selection: str = "last"
     threads: int | None = None
     test_features: Path | None = None
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
+        check_augment(self.augment)
         if self.threads is not None:
             check_count(self.threads, "threads")
         if self.labels is not None and self.noise is not None:
@@ -96,7 +100,7 @@ class TrainingPlan:
         return make_method(
             self.method,
             seed=self.seed,
-            augment=augment,
+            augment=augment if self.augment == "auto" else self.augment,
             device=self.inputs.device,
             recipe=self.recipe,
             network=self.network,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mislabel.cli.options import (
+    Augment,
     Data,
     Device,
     Encoder,
@@ -76,6 +77,7 @@ def run(
     recipe: Recipe = "auto",
     network: Network = None,
     epochs: Epochs = None,
+    augment: Augment = "auto",
     known_rate: Annotated[
         bool,
         typer.Option(
@@ -120,6 +122,7 @@ def run(
         recipe=recipe,
         network=network,
         epochs=epochs,
+        augment=augment,
         known_rate=known_rate,
         device=device,
     )

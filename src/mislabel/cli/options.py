@@ -70,6 +70,13 @@ Network = Annotated[
     ),
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs, in place of the recipe's.")]
+Augment = Annotated[
+    str,
+    typer.Option(
+        "--augment",
+        help="auto (crop and flip where that keeps a class), none or crop-flip.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Epoch = Annotated[
     str,

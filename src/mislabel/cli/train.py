@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mislabel.cli.options import (
+    Augment,
     Data,
     Device,
     Encoder,
@@ -54,6 +55,7 @@ def train(
     recipe: Recipe = "auto",
     network: Network = None,
     epochs: Epochs = None,
+    augment: Augment = "auto",
     selection: Annotated[
         str,
         typer.Option(
@@ -132,6 +134,7 @@ def train(
         recipe=recipe,
         network=network,
         epochs=epochs,
+        augment=augment,
         selection=selection,
         threads=threads,
         test_features=test_features,

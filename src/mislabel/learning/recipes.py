@@ -100,6 +100,14 @@ class Recipe:
         return asdict(self) | {"milestones": list(self.milestones)}
 
 
+def check_augment(augment: str) -> str:
+    """One of `AUGMENTATIONS`, or an `InputError`."""
+    if augment not in AUGMENTATIONS:
+        hint = did_you_mean(augment, AUGMENTATIONS)
+        raise InputError("augment", augment, f"unknown choice; {hint}")
+    return augment
+
+
 def mlp() -> Recipe:
     """For features and tiny images: a small MLP, 60 epochs of SGD, cosine."""
     return Recipe(network="mlp", epochs=60, batch_size=64, learning_rate=0.02, nesterov=True)

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mislabel.errors import InputError, did_you_mean
 from mislabel.labels import as_array, check_labels
 from mislabel.noise.base import FloatArray, IntArray
 from mislabel.noise.eta import EtaRecord, EtaRun, EtaSource
@@ -30,8 +29,6 @@ from mislabel.versions import library_versions
 
 if TYPE_CHECKING:
     from mislabel.learning import Recipe
-
-AUGMENTATIONS = ("auto", "none", "crop-flip")
 
 
 def network_probabilities(
@@ -112,9 +109,9 @@ class NetworkEta(EtaSource):
     augment: str = "auto"
 
     def check(self, example_shape: tuple[int, ...]) -> None:
-        if self.augment not in AUGMENTATIONS:
-            hint = did_you_mean(self.augment, AUGMENTATIONS)
-            raise InputError("augment", self.augment, f"unknown choice; {hint}")
+        from mislabel.learning.recipes import check_augment
+
+        check_augment(self.augment)
         self._recipe(example_shape)
 
     def key(self, example_shape: tuple[int, ...], run: EtaRun) -> dict[str, Any]:
