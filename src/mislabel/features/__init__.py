@@ -19,6 +19,7 @@ from mislabel.features.base import (
     load_map,
 )
 from mislabel.features.maps import tsne_map
+from mislabel.features.neighborhood import Neighborhood
 from mislabel.features.neighbors import nearest_neighbors
 from mislabel.registry import Registry
 from mislabel.specs import canonical_spec, parse_parameters, split_spec
@@ -86,6 +87,7 @@ __all__ = [
     "EncoderRecord",
     "EncoderRun",
     "Encoding",
+    "Neighborhood",
     "canonical_encoder",
     "encode",
     "load_features",
