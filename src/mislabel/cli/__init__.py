@@ -19,7 +19,7 @@ INTERRUPTED = 130
 
 def build_app() -> typer.Typer:
     """The whole command line as a Typer application."""
-    from mislabel.cli import bench, demo, embed, memorize, noise, train
+    from mislabel.cli import bench, demo, embed, memorize, noise, realism, train
 
     app = typer.Typer(
         name="mislabel",
@@ -38,6 +38,7 @@ def build_app() -> typer.Typer:
     app.add_typer(bench.app, name="bench")
     app.add_typer(noise.build_app(), name="noise")
     app.add_typer(memorize.build_app(), name="memorize")
+    app.add_typer(realism.build_app(), name="realism")
     return app
 
 

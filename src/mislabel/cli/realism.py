@@ -1,0 +1,18 @@
+"""``mislabel realism``: how human a noise is."""
+
+import typer
+
+from mislabel.cli import realism_profile
+
+
+def build_app() -> typer.Typer:
+    """The commands, each in a file of its own."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        help="Measure how human label noise is.",
+        rich_markup_mode="rich",
+        epilog="Example: mislabel realism profile human:random_label1 symmetric:0.17 "
+        "--map map.parquet",
+    )
+    app.command("profile")(realism_profile.profile)
+    return app

@@ -1,0 +1,373 @@
+"""``mislabel realism profile``: what a noise looks like, several sets of labels side by side."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mislabel.cli.options import Features, Json, Map, check_output, print_json, progress_bar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mislabel.labels import NoisyLabels
+    from mislabel.noise import NoiseModel
+    from mislabel.realism.intervals import Estimate
+    from mislabel.realism.profile import Dependence, Profile, Spatial
+
+MOST_ROWS = 20
+"Of a table by class or by rank; --json has all."
+TARGETS = 3
+"Most frequent wrong labels of a class that are printed."
+
+Row = tuple[str, list[str]]
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """One set of labels: how it was given, its name, and the labels with their clean labels."""
+
+    given: str
+    name: str
+    labels: "NoisyLabels"
+
+
+def profile(
+    labels: Annotated[
+        list[str],
+        typer.Argument(
+            help="Label files, FILE:COLUMN of a file with several sets, or noise specs "
+            "(human:random_label1, symmetric:0.2)."
+        ),
+    ],
+    clean: Annotated[
+        Path | None,
+        typer.Option(
+            "--clean", help="File of clean labels; by default those of the first file that has."
+        ),
+    ] = None,
+    map: Map = None,
+    features: Features = None,
+    name: Annotated[
+        list[str] | None, typer.Option("--name", help="Name of a set; as many as sets, in order.")
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option("--resamples", help="Of blocks of the map, for the intervals.")
+    ] = 999,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Of blocks, resamples, and noise drawn from a spec.")
+    ] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the figures to this file: .json.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Draw them to this file: .png, .svg, .pdf.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """What the errors of one or more sets of labels look like, side by side, with intervals.
+
+    Rates, transitions and entropy; with a map or features also how clustered errors are, how close
+    the wrong class is, and how the rate depends on how typical an example is and on how many of
+    its neighbours are of other classes. Neighbours come from the features where both are given.
+
+    Example: mislabel realism profile human:random_label1 symmetric:0.17 --map map.parquet
+    """
+    from mislabel.realism.profile import profile as profile_of
+
+    _check_files(output, picture)
+    with progress_bar() as (say, _):
+        points = _points(map, features)
+        say("Reading labels")
+        sets = _load_sets(labels, clean, name or [], points, seed)
+        place = _place(points, sets[0].labels, say)
+        found = {}
+        for one in sets:
+            say(f"Looking at {one.name}")
+            found[one.name] = profile_of(one.labels, place, n_resamples=resamples, seed=seed)
+    content = _content(sets, found, points, resamples, seed)
+    if output is not None:
+        from mislabel.files import write_json
+
+        write_json(output, content)
+    if picture is not None:
+        from mislabel.report.figures import save_figure
+        from mislabel.report.realism_profile import profile_figure
+
+        save_figure(profile_figure(found), picture)
+    if json:
+        print_json(content)
+    else:
+        _print(found)
+
+
+def _check_files(output: Path | None, picture: Path | None) -> None:
+    """Both can be written, before any work."""
+    from mislabel.outputs import check_file
+
+    if output is not None:
+        check_output(output, ".json")
+    if picture is not None:
+        from mislabel.report.figures import check_figure_path
+
+        check_file(check_figure_path(picture, "picture"), "picture")
+
+
+def _points(map: Path | None, features: Path | None) -> "dict[str, NDArray[np.float32]]":
+    """Map and features that are given, by name."""
+    from mislabel.features import load_features, load_map
+
+    found = {} if features is None else {"features": load_features(features)}
+    return found if map is None else found | {"map": load_map(map)}
+
+
+def _place(
+    points: "dict[str, NDArray[np.float32]]", labels: "NoisyLabels", say: Any
+) -> Any:  # a Neighborhood, whose module is not imported for --help
+    from mislabel.features.neighborhood import Neighborhood
+
+    if not points or labels.clean_labels is None:
+        return None
+    say("Finding neighbours")
+    return Neighborhood.of(next(iter(points.values())), labels.clean_labels, labels.n_classes)
+
+
+def _load_sets(
+    given: list[str],
+    clean: Path | None,
+    names: list[str],
+    points: "dict[str, NDArray[np.float32]]",
+    seed: int,
+) -> list[LabelSet]:
+    """The sets, all with the same clean labels and the same number of classes."""
+    from mislabel.labels import NoisyLabels
+    from mislabel.noise.base import check_matrix
+
+    sources = [_source(text) for text in given]
+    titles = _names(given, sources, names)
+    known = _clean_labels(sources, given, clean)
+    for kind, values in points.items():
+        check_matrix(values, kind, len(known))
+    loaded = [_load(*pair, known, points, seed) for pair in zip(given, sources, strict=True)]
+    n_classes = max(one.n_classes for one in loaded)
+    return [
+        LabelSet(text, title, NoisyLabels(
+            one.labels, clean_labels=known, n_classes=n_classes, receipt=one.receipt
+        ))
+        for text, title, one in zip(given, titles, loaded, strict=True)
+    ]  # fmt: skip
+
+
+def _source(text: str) -> "tuple[Path, str | None] | NoiseModel":
+    """File and column, or the noise model of a spec."""
+    from mislabel.errors import InputError
+    from mislabel.noise import NOISE, FromFile, Human, make_noise
+
+    path, _, column = text.rpartition(":")
+    if Path(text).is_file():
+        return Path(text), None
+    if path and Path(path).is_file():
+        return Path(path), column
+    if text.partition(":")[0].strip() not in NOISE.names:
+        rule = "is neither a file, nor FILE:COLUMN, nor a noise such as human:random_label1"
+        raise InputError("labels", text, rule)
+    model = make_noise(text)
+    model.check_parameters()
+    if isinstance(model, Human):
+        return model.found(), model.which
+    return (model.path, model.column) if isinstance(model, FromFile) else model
+
+
+def _clean_labels(
+    sources: "list[tuple[Path, str | None] | NoiseModel]", given: list[str], clean: Path | None
+) -> "NDArray[np.int64]":
+    """(N,) those of a file of their own, or of the first set whose file has them."""
+    from mislabel.errors import InputError
+    from mislabel.labels import load_labels
+
+    if clean is not None:
+        return load_labels(clean, argument="clean").labels
+    for text, source in zip(given, sources, strict=True):
+        if isinstance(source, tuple):
+            found = load_labels(source[0], column=source[1], argument=text).clean_labels
+            if found is not None:
+                return found
+    raise InputError("clean", None, "no file has clean labels; name one that has")
+
+
+def _load(
+    text: str,
+    source: "tuple[Path, str | None] | NoiseModel",
+    clean: "NDArray[np.int64]",
+    points: "dict[str, NDArray[np.float32]]",
+    seed: int,
+) -> "NoisyLabels":
+    """The labels of a file, or drawn by a noise model."""
+    from mislabel.labels import load_labels
+
+    if isinstance(source, tuple):
+        path, column = source
+        return load_labels(path, clean_labels=clean, column=column, argument=text)
+    place, features = points.get("map"), points.get("features", points.get("map"))
+    return source.corrupt(clean, positions=place, features=features, seed=seed)
+
+
+def _names(
+    given: list[str], sources: "list[tuple[Path, str | None] | NoiseModel]", names: list[str]
+) -> list[str]:
+    """Names of the sets: the given ones, else column, file name or spec; all of them different."""
+    from mislabel.errors import InputError
+
+    if names and len(names) != len(given):
+        raise InputError("name", names, f"must be as many as sets of labels: {len(given)}")
+    short = [
+        (source[1] or Path(source[0].name.removesuffix(".gz")).stem)
+        if isinstance(source, tuple)
+        else text
+        for text, source in zip(given, sources, strict=True)
+    ]
+    chosen = names or (short if len(set(short)) == len(short) else given)
+    for one in chosen:
+        if chosen.count(one) > 1:
+            raise InputError("name", one, "is the name of two sets")
+    return list(chosen)
+
+
+def _content(
+    sets: list[LabelSet],
+    found: "dict[str, Profile]",
+    points: "dict[str, NDArray[np.float32]]",
+    resamples: int,
+    seed: int,
+) -> dict[str, Any]:
+    """All of it as JSON values, with where it comes from."""
+    from mislabel.files import hash_array
+
+    kept = ("generator", "parameters", "seed", "inputs", "labels_sha256")
+    receipts = {one.name: one.labels.receipt_json() for one in sets}
+    return {
+        "format": 1,
+        "neighbors_from": next(iter(points), None),
+        "inputs": {name: hash_array(values) for name, values in points.items()},
+        "resamples": resamples,
+        "seed": seed,
+        "sets": {
+            name: {"labels": {key: receipts[name][key] for key in kept}} | one.to_json()
+            for name, one in found.items()
+        },
+    }
+
+
+def _print(found: "dict[str, Profile]") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from mislabel.report.text import one_line
+
+    console = Console(highlight=False)
+    profiles = list(found.values())
+    for title, rows in _sections(profiles):
+        table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False, title=title,
+                      title_justify="left", title_style="bold")  # fmt: skip
+        table.add_column("")
+        for name in found:
+            table.add_column(escape(one_line(name, 40)), justify="right", overflow="fold")
+        for label, cells in rows[:MOST_ROWS]:
+            table.add_row(label, *cells)
+        console.print(table)
+        if len(rows) > MOST_ROWS:
+            console.print(f"... {len(rows) - MOST_ROWS} more; --json prints all")
+        console.print()
+    console.print(f"In parentheses: intervals at {100 * profiles[0].level:g} %.")
+
+
+def _sections(profiles: "Sequence[Profile]") -> "Iterator[tuple[str, list[Row]]]":
+    """Title and rows of each table; a cell per profile."""
+    yield "Labels", _overview(profiles)
+    places = [one.spatial for one in profiles if one.spatial is not None]
+    if places:
+        yield "Clustering index (1: errors fall anywhere)", _clustering(places)
+        yield "Wrong labels by closeness of their class, %", _ranks(places)
+        yield "Wrong by typicality within the class, %", _bins([s.typicality for s in places])
+        title = f"Wrong by share of other classes among {places[0].n_neighbors} neighbours, %"
+        yield title, _bins([s.other_share for s in places])
+    classes = range(profiles[0].n_classes)
+    rates = [[_percent(one.rate_per_class, c) for one in profiles] for c in classes]
+    yield "Wrong by class, %", [(str(c), rates[c]) for c in classes]
+    targets = [[_targets(one, c) for one in profiles] for c in classes]
+    yield (
+        "Most frequent wrong labels by class, % of the class",
+        [(str(c), targets[c]) for c in classes],
+    )
+
+
+def _overview(profiles: "Sequence[Profile]") -> list[Row]:
+    rows: list[Row] = [
+        ("examples", [f"{one.n:,}" for one in profiles]),
+        ("wrong", [f"{one.flips:,}" for one in profiles]),
+        ("rate, %", [_percent(one.rate) for one in profiles]),
+        ("entropy, bits", [f"{one.row_entropy:.2f}" for one in profiles]),
+    ]
+    places = [one.spatial for one in profiles if one.spatial is not None]
+    if places:
+        rows += [
+            ("closeness rank", [_plain(s.mean_target_rank) for s in places]),
+            ("class nearby, %", [_percent(s.target_nearby) for s in places]),
+            ("more typical", [_plain(s.typicality.trend) for s in places]),
+            ("more others", [_plain(s.other_share.trend) for s in places]),
+        ]
+    return rows
+
+
+def _clustering(places: "list[Spatial]") -> list[Row]:
+    ks = places[0].ks
+    rows = [(f"k = {k}", [_plain(s.clustering, i) for s in places]) for i, k in enumerate(ks)]
+    by_class = [_number(float(s.clustering_by_class[0])) for s in places]
+    return [*rows, (f"by class, k = {ks[0]}", by_class)]
+
+
+def _ranks(places: "list[Spatial]") -> list[Row]:
+    count = len(places[0].target_rank.value)
+    return [(str(r + 1), [_percent(s.target_rank, r) for s in places]) for r in range(count)]
+
+
+def _bins(dependences: "list[Dependence]") -> list[Row]:
+    edges = dependences[0].edges
+    starts = [0.0, *edges[:-1]]
+    names = [
+        f"{100 * start:.0f} to {100 * end:.0f}" if end else "0"
+        for start, end in zip(starts, edges, strict=True)
+    ]
+    return [(name, [_percent(d.rate, i) for d in dependences]) for i, name in enumerate(names)]
+
+
+def _targets(one: "Profile", label: int) -> str:
+    """The most frequent wrong labels of a class with their shares in percent."""
+    row = one.transition_matrix[label].copy()
+    row[label] = 0
+    first = [int(c) for c in (-row).argsort(kind="stable")[:TARGETS] if row[c] > 0]
+    return ", ".join(f"{c}:{100 * row[c]:.1f}" for c in first) or "–"
+
+
+def _percent(estimate: "Estimate", at: int | tuple[()] = ()) -> str:
+    return _plain(estimate, at, scale=100, digits=1)
+
+
+def _plain(
+    estimate: "Estimate", at: int | tuple[()] = (), *, scale: float = 1, digits: int = 2
+) -> str:
+    """Value and interval, such as ``1.22 (1.18–1.26)``, which breaks in one place only."""
+    value, low, high = (float(getattr(estimate, name)[at]) for name in ("value", "low", "high"))
+    text = _number(scale * value, digits)
+    if low != low:
+        return text
+    return f"{text} ({_number(scale * low, digits)}–{_number(scale * high, digits)})"
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return "–" if value != value else f"{value:.{digits}f}"
