@@ -278,10 +278,10 @@ def _clustering(
 ) -> Estimate:
     """(K,) clustering index of each k, ascending."""
     near = flipped[neighbors[flipped, : ks[-1]]].astype(np.int32)
-    hits = np.add.reduceat(near, [0, *ks[:-1]], axis=1).cumsum(axis=1) / ks
+    hits = np.add.reduceat(near, [0, *ks[:-1]], axis=1).cumsum(axis=1)
     by_k = np.stack([blocks.sums(column, flipped) for column in hits.T], axis=1)
     flips, sizes = blocks.sums(flipped)[:, None], blocks.sums(np.ones(len(flipped)))[:, None]
-    return blocks.figure(_index, by_k, flips, sizes)
+    return blocks.figure(lambda hits, f, n: _index(hits / ks, f, n), by_k, flips, sizes)
 
 
 def _index(hits: Floats, flips: Any, n: Any) -> Floats:

@@ -175,7 +175,10 @@ def _whole_ticks(axes: Axes, first: int, last: int) -> None:
 
 def _draw_matrices(part: SubFigure, lines: Sequence[Line], rows: int) -> None:
     """What wrong labels are, by clean class: the diagonal is left out, the scale is shared."""
-    grid = part.add_gridspec(rows, PER_ROW + 1, width_ratios=[*([1] * PER_ROW), 0.06])
+    columns = min(len(lines), PER_ROW)
+    spare = [] if columns == PER_ROW else [PER_ROW - columns]
+    ratios = [*([1] * columns), 0.06, *spare]
+    grid = part.add_gridspec(rows, len(ratios), width_ratios=ratios)
     matrices = [one.transition_matrix.copy() for _, _, one, _ in lines]
     for matrix in matrices:
         np.fill_diagonal(matrix, np.nan)
@@ -183,7 +186,7 @@ def _draw_matrices(part: SubFigure, lines: Sequence[Line], rows: int) -> None:
     norm = PowerNorm(0.5, 0, max(100 * max(tops, default=0.0), 1))
     colours = colormaps["Blues"].with_extremes(bad="#e5e5e5")
     for number, ((name, _, one, _), matrix) in enumerate(zip(lines, matrices, strict=True)):
-        axes = part.add_subplot(grid[number // PER_ROW, number % PER_ROW])
+        axes = part.add_subplot(grid[number // columns, number % columns])
         edges = np.arange(one.n_classes + 1) - 0.5
         image = axes.pcolormesh(edges, edges, 100 * np.ma.masked_invalid(matrix), cmap=colours,
                                 norm=norm, rasterized=one.n_classes > FEW_CLASSES)  # fmt: skip
@@ -195,7 +198,7 @@ def _draw_matrices(part: SubFigure, lines: Sequence[Line], rows: int) -> None:
         axes.tick_params(labelsize=7)
         axes.set_title(one_line(name, 24), fontsize=8.5)
         axes.set_xlabel("wrong label")
-        if number % PER_ROW == 0:
+        if number % columns == 0:
             axes.set_ylabel("clean class")
-    bar = part.colorbar(image, cax=part.add_subplot(grid[:, -1]))
+    bar = part.colorbar(image, cax=part.add_subplot(grid[:, columns]))
     bar.set_label("share of the class, %")
