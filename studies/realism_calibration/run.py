@@ -3,6 +3,8 @@
     MISLABEL_DATA=DATA python studies/realism_calibration/run.py
 
 Calibration: two draws of one generator at the rate of human labels, per seed; the truth is 0.5.
+Instance-dependent noise draws a projection first, so two of its draws are two generators; for the
+calibration both share one, and two of them count as a known shift.
 Power: CIFAR-10N `random_label1` against the same labels of which a known share was shifted.
 Writes result.csv, result.json and README.md beside this file. Resumable: what result.csv holds is
 not run again; more --seeds add to it.
@@ -36,8 +38,9 @@ GENERATORS = (
     f"class-dependent:like={REFERENCE},rate={RATE}",
     f"pmd:{RATE}",
     f"cluster:{RATE}",
-    f"instance:{RATE}",
+    "instance, one projection",
 )
+TWO_PROJECTIONS = f"instance:{RATE}"
 SHARES = (0.05, 0.1, 0.2, 0.4)
 FIELDS = ("part", "what", "discriminator", "seed", "auc", "low", "high", "p_value", "n_dropped")
 Row = dict[str, Any]
@@ -57,6 +60,8 @@ class Data:
 
     def two_draws(self, spec: str, seed: int) -> tuple[NoisyLabels, NoisyLabels]:
         """Two draws of one generator."""
+        if spec not in (*GENERATORS[:-1], TWO_PROJECTIONS):
+            return self._one_projection(seed)
         one, two = (
             make_noise(spec).corrupt(
                 self.clean,
@@ -68,6 +73,22 @@ class Data:
             for draw in ("reference", "candidate")
         )
         return one, two
+
+    def _one_projection(self, seed: int) -> tuple[NoisyLabels, NoisyLabels]:
+        """Two draws of instance-dependent noise (flips anywhere) with the same projection."""
+        rng = generator(seed, "one projection")
+        n_examples = len(self.clean)
+        projection = rng.standard_normal((10, 2, 10))[self.clean]
+        scaled = (self.map - self.map.mean(axis=0)) / self.map.std(axis=0)
+        logits = np.einsum("nd,ndc->nc", scaled, projection)
+        logits[np.arange(n_examples), self.clean] = -np.inf
+        drawn = []
+        for _ in range(2):
+            flips = rng.choice(n_examples, round(RATE * n_examples), replace=False)
+            labels = self.clean.copy()
+            labels[flips] = (logits[flips] + rng.gumbel(size=(len(flips), 10))).argmax(axis=1)
+            drawn.append(NoisyLabels(labels, clean_labels=self.clean, n_classes=10))
+        return drawn[0], drawn[1]
 
     def shifted(self, kind: str, share: float, seed: int) -> tuple[NoisyLabels, NoisyLabels]:
         """The human labels, and the same with a share of the flips shifted."""
@@ -100,6 +121,8 @@ def jobs(data: Data, arguments: argparse.Namespace) -> Iterator[Job]:
             key = {"part": "calibration", "what": spec, "seed": seed}
             yield key, partial(data.two_draws, spec, seed)
     for seed in range(arguments.power_seeds):
+        key = {"part": "power", "what": f"two projections, {TWO_PROJECTIONS}", "seed": seed}
+        yield key, partial(data.two_draws, TWO_PROJECTIONS, seed)
         for share in SHARES:
             for kind in ("moved", "redrawn"):
                 key = {"part": "power", "what": f"{kind} {share:g}", "seed": seed}
@@ -218,7 +241,8 @@ are at most 0.05. Last column: Kolmogorov-Smirnov p-value of the p-values being 
 ## Known shifts of human labels
 
 `{found["reference"]}` against itself with a share of its flips *moved* to random examples of the
-same class (same transition matrix, less place), or *redrawn* (same places, uniform targets).
+same class (same transition matrix, less place), or *redrawn* (same places, uniform targets). And
+two draws of instance-dependent noise, each with its own projection.
 
 | test | shift | tests | mean AUC | deviation | interval above 0.5 | p <= 0.05 |
 |---|---|---:|---:|---:|---:|---:|

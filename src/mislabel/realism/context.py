@@ -8,8 +8,9 @@ set of labels adds. `noise_context` is both side by side.
 The rich context has more of everything. It is what the strong discriminator sees, so that noise
 which was fitted to the standard one does not pass unseen.
 
-Pitfall: neighbouring examples share most of their neighbours, so their contexts overlap. Whoever
-trains on some and tests on others must keep them apart in space (`mislabel.realism.blocks`).
+Pitfall: neighbouring examples share most of their neighbours, so their contexts overlap, and who
+trains on some and tests on others recognises places rather than kinds of noise. With `block`, an
+example sees only labels of its own block, and contexts of different blocks have none in common.
 """
 
 from collections.abc import Mapping
@@ -95,13 +96,21 @@ class _Columns:
         )
 
 
-def noise_context(labels: NDArray[np.int64], place: Neighborhood, *, rich: bool = False) -> Context:
+def noise_context(
+    labels: NDArray[np.int64],
+    place: Neighborhood,
+    *,
+    block: NDArray[np.int64] | None = None,
+    rich: bool = False,
+) -> Context:
     """What a discriminator is shown of each example.
 
     labels: (N,) as given, maybe wrong. place: neighbours and clean labels of the same examples.
-    rich: with what the strong discriminator sees beyond that.
+    block: (N,) where given, an example sees the labels of its own block only, so that contexts of
+    different blocks have none in common. rich: with what the strong discriminator sees beyond.
     """
-    return place_context(place, rich=rich).beside(label_context(labels, place, rich=rich))
+    there = place_context(place, rich=rich)
+    return there.beside(label_context(labels, place, block=block, rich=rich))
 
 
 def place_context(place: Neighborhood, *, rich: bool = False) -> Context:
@@ -124,68 +133,106 @@ def place_context(place: Neighborhood, *, rich: bool = False) -> Context:
     return columns.context()
 
 
-def label_context(labels: NDArray[np.int64], place: Neighborhood, *, rich: bool = False) -> Context:
-    """What the labels add: the own flip, and noise among the neighbours."""
+def label_context(
+    labels: NDArray[np.int64],
+    place: Neighborhood,
+    *,
+    block: NDArray[np.int64] | None = None,
+    rich: bool = False,
+) -> Context:
+    """What the labels add: the own flip, and noise among the neighbours; see `noise_context`."""
     clean = place.clean_labels
-    near = place.neighbors
-    flipped = labels != clean
-    narrow = labels.astype(np.int32)
-    flips = flipped[near]  # (N, K)
-    same = narrow[near] == narrow[:, None]  # (N, K)
+    near = _Near.of(labels, place, block)
     columns = _Columns()
-    columns.add("own label", "flipped", flipped)
+    columns.add("own label", "flipped", labels != clean)
     columns.add("own label", "noisy label", labels, category=_is_category(place))
     columns.add("own label", "closeness rank", place.closeness_rank[clean, labels])
     for k in _sizes(place, RICH_SIZES if rich else SIZES):
-        columns.add("flips nearby", f"flipped among {k}", flips[:, :k].mean(axis=1))
-        columns.add("same label nearby", f"same label among {k}", same[:, :k].mean(axis=1))
+        columns.add("flips nearby", f"flipped among {k}", near.share(near.flipped, k))
+        columns.add("same label nearby", f"same label among {k}", near.share(near.same, k))
     if rich:
-        _add_rich(columns, narrow, place, flips, same)
+        _add_rich(columns, labels, place, near)
     return columns.context()
 
 
+@dataclass(frozen=True)
+class _Near:
+    """The labels of the K nearest neighbours, those that count. All (N, K).
+
+    seen: whether they count. flipped, same, kin: whether they do and are flipped, have the
+    example's label, are of its class. labels: as given.
+    """
+
+    seen: NDArray[np.bool_]
+    flipped: NDArray[np.bool_]
+    same: NDArray[np.bool_]
+    kin: NDArray[np.bool_]
+    labels: NDArray[np.int32]
+
+    @classmethod
+    def of(
+        cls, labels: NDArray[np.int64], place: Neighborhood, block: NDArray[np.int64] | None
+    ) -> "_Near":
+        narrow, clean = labels.astype(np.int32), place.clean_labels.astype(np.int32)
+        near = place.neighbors
+        seen = np.ones(near.shape, dtype=bool)
+        if block is not None:
+            seen = block[near] == block[:, None]
+        theirs = narrow[near]
+        return cls(
+            seen=seen,
+            flipped=(narrow != clean)[near] & seen,
+            same=(theirs == narrow[:, None]) & seen,
+            kin=(clean[near] == clean[:, None]) & seen,
+            labels=theirs,
+        )
+
+    def share(
+        self, hits: NDArray[np.bool_], k: int, among: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """(N,) share of hits among the k nearest that count; 0 where none does."""
+        of = (self.seen if among is None else among)[:, :k].sum(axis=1)
+        shares: NDArray[np.float64] = hits[:, :k].sum(axis=1) / np.maximum(of, 1)
+        return shares
+
+
 def _add_rich(
-    columns: _Columns,
-    labels: NDArray[np.int32],
-    place: Neighborhood,
-    flips: NDArray[np.bool_],
-    same: NDArray[np.bool_],
+    columns: _Columns, labels: NDArray[np.int64], place: Neighborhood, near: _Near
 ) -> None:
     """What the rich context has of the labels beyond the standard one."""
-    clean = place.clean_labels.astype(np.int32)
-    near_clean = clean[place.neighbors]
-    kin = near_clean == clean[:, None]
-    target = near_clean == labels[:, None]
-    alike = flips & same
+    alike = near.flipped & near.same
+    group = "noise of the own class"
     for k in _sizes(place, (30, 100, 300)):
-        size = np.maximum(kin[:, :k].sum(axis=1), 1)
-        for name, what in (("flipped", flips), ("flipped alike", alike)):
-            share = (what & kin)[:, :k].sum(axis=1) / size
-            columns.add("noise of the own class", f"{name} among own class of {k}", share)
-        columns.add("same label nearby", f"flipped alike among {k}", alike[:, :k].mean(axis=1))
+        flipped = near.share(near.flipped & near.kin, k, near.kin)
+        columns.add(group, f"flipped among own class of {k}", flipped)
+        same = near.share(alike & near.kin, k, near.kin)
+        columns.add(group, f"flipped alike among own class of {k}", same)
+        columns.add("same label nearby", f"flipped alike among {k}", near.share(alike, k))
+    target = place.clean_labels[place.neighbors] == labels[:, None]
     for k in _sizes(place, (10, 100, 300)):
-        columns.add(
-            "target nearby", f"clean class is the label, of {k}", target[:, :k].mean(axis=1)
-        )
-    columns.add("nearest", "nearest flipped", flips[:, :NEAREST])
-    columns.add("nearest", "nearest with same label", same[:, :NEAREST])
-    columns.add("nearest", "place of the first flipped", _first(flips))
+        columns.add("target nearby", f"clean class is the label of {k}", target[:, :k].mean(axis=1))
+    columns.add("nearest", "nearest flipped", near.flipped[:, :NEAREST])
+    columns.add("nearest", "nearest with same label", near.same[:, :NEAREST])
+    columns.add("nearest", "place of the first flipped", _first(near.flipped))
     columns.add("nearest", "place of the first flipped alike", _first(alike))
-    excess = _noisy_shares(labels, place) - place.class_shares(MIX)
+    excess = _excess(place, near)
     if place.n_classes <= MOST_COLUMNS:
         columns.add("excess by class", f"excess among {MIX} of class", excess)
-    own = np.take_along_axis(excess, labels[:, None].astype(np.int64), axis=1)[:, 0]
+    own = np.take_along_axis(excess, labels[:, None], axis=1)[:, 0]
     columns.add("excess by class", "excess of the own label", own)
     columns.add("excess by class", "largest excess", excess.max(axis=1))
 
 
-def _noisy_shares(labels: NDArray[np.int32], place: Neighborhood) -> NDArray[np.float32]:
-    """(N, C) share of each noisy label among the `MIX` nearest neighbours."""
-    near = labels[place.neighbors[:, :MIX]]
-    n, taken = near.shape
-    flat = (np.arange(n)[:, None] * place.n_classes + near).ravel()
-    counts = np.bincount(flat, minlength=n * place.n_classes)
-    return (counts.reshape(n, place.n_classes) / np.float32(taken)).astype(np.float32)
+def _excess(place: Neighborhood, near: _Near) -> NDArray[np.float32]:
+    """(N, C) share of each label among the `MIX` nearest that count, less that of the class."""
+    seen = near.seen[:, :MIX]
+    rows = np.broadcast_to(np.arange(len(seen))[:, None], seen.shape)[seen]
+    counts = np.zeros((len(seen), place.n_classes), dtype=np.float32)
+    for sign, kinds in ((1, near.labels), (-1, place.clean_labels[place.neighbors[:, :MIX]])):
+        flat = rows * place.n_classes + kinds[:, :MIX][seen]
+        counts += sign * np.bincount(flat, minlength=counts.size).reshape(counts.shape)
+    counts /= np.maximum(seen.sum(axis=1, keepdims=True), 1)
+    return counts
 
 
 def _first(hits: NDArray[np.bool_]) -> NDArray[np.float64]:

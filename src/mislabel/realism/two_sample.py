@@ -86,10 +86,11 @@ def two_sample_test(
     place = _check_place(reference, candidate, positions, record)
     thinned = _thinned(reference, candidate, check_seed(seed))
     folds = make_folds(place, n_blocks=n_blocks, n_folds=n_folds, buffer=buffer, seed=seed)
-    trial = _Trial(_contexts(reference.labels, thinned, place, record), folds, record, seed)
+    both = _contexts((reference.labels, thinned), place, folds, record)
+    trial = _Trial(both, folds, record, seed)
     total = n_folds * (1 + n_permutations * refit)
     held = trial.run(importance=importance, progress=lambda done: progress(done, total))
-    aucs = [BlockAUC.of(*fold.scores, block=folds.block[fold.examples]) for fold in held]
+    aucs = [fold.by_blocks(folds) for fold in held]
     auc = float(np.mean([fold.auc for fold in aucs]))
     rng = generator(seed, "permutations")
     if refit:
@@ -139,6 +140,11 @@ class _HeldOut:
     scores: FloatArray
     n_dropped: int
     drops: dict[str, float]
+
+    def by_blocks(self, folds: Folds) -> BlockAUC:
+        """The scores summed by pairs of blocks."""
+        reference, candidate = self.scores
+        return BlockAUC.of(reference, candidate, folds.block[self.examples])
 
 
 @dataclass(frozen=True)
@@ -190,15 +196,18 @@ class _Trial:
 
 
 def _contexts(
-    reference: NDArray[np.int64],
-    candidate: NDArray[np.int64],
+    sets: tuple[NDArray[np.int64], NDArray[np.int64]],
     place: Neighborhood,
+    folds: Folds,
     record: DiscriminatorRecord,
 ) -> Context:
-    """(2N, F) contexts under the reference, then under the candidate."""
-    shared = place_context(place, rich=record.rich)
-    both = [label_context(x, place, rich=record.rich) for x in (reference, candidate)]
-    return shared.beside(both[0]).above(shared.beside(both[1]))
+    """(2N, F) contexts under the first labels, then under the second."""
+    there = place_context(place, rich=record.rich)
+    one, two = (
+        there.beside(label_context(labels, place, block=folds.block, rich=record.rich))
+        for labels in sets
+    )
+    return one.above(two)
 
 
 def _drops(
