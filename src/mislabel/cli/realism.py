@@ -2,7 +2,7 @@
 
 import typer
 
-from mislabel.cli import realism_profile
+from mislabel.cli import realism_profile, realism_test
 
 
 def build_app() -> typer.Typer:
@@ -15,4 +15,5 @@ def build_app() -> typer.Typer:
         "--map map.parquet",
     )
     app.command("profile")(realism_profile.profile)
+    app.command("test")(realism_test.test)
     return app

@@ -1,0 +1,167 @@
+"""``mislabel realism test``: can a classifier tell generated labels from human ones?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mislabel.cli.options import Features, Json, Map, check_output, print_json, progress_bar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mislabel.realism.two_sample_result import TwoSampleResult
+
+ABOVE = 1
+"Exit status when the AUC is above --at-most."
+MOST_CLASSES = 20
+
+
+def test(
+    reference: Annotated[
+        Path, typer.Option("--reference", help="Label file to compare with, human labels say.")
+    ],
+    candidate: Annotated[Path, typer.Option("--candidate", help="Label file that is tested.")],
+    reference_column: Annotated[
+        str | None,
+        typer.Option("--reference-column", help="Which labels of a file with several sets."),
+    ] = None,
+    candidate_column: Annotated[
+        str | None,
+        typer.Option("--candidate-column", help="Which labels of a file with several sets."),
+    ] = None,
+    clean: Annotated[
+        Path | None,
+        typer.Option("--clean", help="File of clean labels, for label files that have none."),
+    ] = None,
+    map: Map = None,
+    features: Features = None,
+    discriminator: Annotated[
+        str, typer.Option("--discriminator", help="boosting (the standard) or strong (slower).")
+    ] = "boosting",
+    permutations: Annotated[
+        int, typer.Option("--permutations", help="Exchanges of blocks, for the p-value.")
+    ] = 999,
+    importance: Annotated[
+        bool, typer.Option(help="Find out which groups of features give the candidate away.")
+    ] = True,
+    at_most: Annotated[
+        float | None,
+        typer.Option("--at-most", help="Exit with status 1 if the AUC is above; for scripts."),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Draw it to this file: .png, .svg, .pdf.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File of the result: .json.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of folds, training and resampling.")] = 0,
+    json: Json = False,
+) -> None:
+    """Can a classifier tell the candidate's labels from the reference's?
+
+    It sees, per example, the class, the label, and the noise among the nearest neighbours, learns
+    on some blocks of the map or of the features, and is tested on others. AUC 0.5: it cannot.
+    A candidate with a higher rate is thinned to the reference's.
+
+    Example: mislabel realism test --reference CIFAR-10_human.pt --reference-column random_label1
+    --candidate cluster.csv --map map.parquet --picture test.png
+    """
+    from mislabel.files import write_json
+    from mislabel.report.figures import check_figure_path, save_figure
+
+    if output is not None:
+        check_output(output, ".json")
+    if picture is not None:
+        check_output(picture, check_figure_path(picture, "picture").suffix, "picture")
+    _check_bound(at_most)
+    known = _clean(clean)
+    with progress_bar("Training") as (say, count):
+        say("Finding neighbours")
+        from mislabel.labels import load_labels
+        from mislabel.realism.two_sample import two_sample_test
+
+        result = two_sample_test(
+            load_labels(
+                reference, clean_labels=known, column=reference_column, argument="reference"
+            ),
+            load_labels(
+                candidate, clean_labels=known, column=candidate_column, argument="candidate"
+            ),
+            _positions(map, features),
+            discriminator=discriminator,
+            n_permutations=permutations,
+            importance=importance,
+            seed=seed,
+            progress=count,
+        )
+    if output is not None:
+        write_json(output, result.to_json())
+    if picture is not None:
+        from mislabel.report.realism_test_figure import two_sample_figure
+
+        save_figure(two_sample_figure(result), picture)
+    if json:
+        print_json(result.to_json())
+    else:
+        _print(result)
+    if at_most is not None and result.auc > at_most:
+        raise typer.Exit(ABOVE)
+
+
+def _check_bound(at_most: float | None) -> None:
+    from mislabel.errors import InputError
+
+    if at_most is not None and not 0 <= at_most <= 1:
+        raise InputError("at-most", at_most, "must be between 0 and 1")
+
+
+def _clean(path: Path | None) -> "NDArray[np.int64] | None":
+    from mislabel.labels import load_labels
+
+    return None if path is None else load_labels(path, argument="clean").labels
+
+
+def _positions(map: Path | None, features: Path | None) -> "NDArray[np.float32]":
+    """The map or the features; one of them is needed."""
+    from mislabel.errors import InputError
+    from mislabel.features import load_features, load_map
+
+    if (map is None) == (features is None):
+        given = None if map is None else str(map)
+        raise InputError("map", given, "give either --map or --features")
+    if map is not None:
+        return load_map(map)
+    assert features is not None
+    return load_features(features)
+
+
+def _print(result: "TwoSampleResult") -> None:
+    """The result, for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(result.verdict)
+    thinned = (
+        f", {result.n_thinned:,} of the candidate's flips set back" if result.n_thinned else ""
+    )
+    console.print(
+        f"p = {result.p_value:.3g}; {result.n_examples:,} labels, {result.n_blocks} blocks in "
+        f"{result.n_folds} folds, rate {result.reference_rate:.4f}{thinned}"
+    )
+    if result.importance is not None:
+        table = Table("what it looks at", title="how much the AUC drops when it is shuffled")
+        table.add_column("drop", justify="right")
+        table.add_column("standard error", justify="right")
+        for name, value in result.importance.items():
+            table.add_row(name, f"{value.drop:.3f}", f"{value.standard_error:.3f}")
+        console.print(table)
+    classes = Table("class", title="AUC by class")
+    classes.add_column("AUC", justify="right")
+    for label, auc in enumerate(result.auc_per_class[:MOST_CLASSES]):
+        classes.add_row(str(label), "none" if auc != auc else f"{auc:.3f}")
+    console.print(classes)
+    if len(result.auc_per_class) > MOST_CLASSES:
+        print(f"... {len(result.auc_per_class) - MOST_CLASSES} more classes; --json prints all")
