@@ -121,7 +121,7 @@ def test_tables_fit_in_80_columns(
         assert any(line.startswith(title) for line in lines)  # fmt: skip
     wrong = next(line for line in lines if line.startswith("wrong"))
     assert wrong.split() == ["wrong", "20", "30", "0", "30"]
-    assert lines[-1] == "In parentheses: intervals at 95 %."
+    assert lines[-1] == "After each figure: its interval at 95 %."
 
 
 def test_long_tables_are_cut(capsys: pytest.CaptureFixture[str]) -> None:

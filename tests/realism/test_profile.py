@@ -15,7 +15,7 @@ from mislabel.features import load_map, nearest_neighbors
 from mislabel.features.neighborhood import Neighborhood
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.realism import clustering_index, describe_labels, row_entropy
-from mislabel.realism.profile import Profile, Spatial, _blocks, profile
+from mislabel.realism.profile import Profile, Spatial, interval_blocks, profile
 from mislabel.report.figures import save_figure
 from mislabel.report.realism_profile import profile_figure
 
@@ -172,7 +172,7 @@ def test_intervals_cover_the_truth_of_clustered_noise() -> None:
     quarter = np.ceil(place.typicality * 4).astype(int) - 1
     by_bin = [chance[quarter == b].mean() for b in range(4)]
     trend = (chance * place.typicality).sum() / chance.sum()
-    blocks = _blocks(place, 0)
+    blocks = interval_blocks(place)
     misses = np.zeros(7)
     for seed in range(draws):
         wrong = rng.random(n) < chance * 2 * (rng.random(cells**2) < 0.5)[cell]
@@ -245,6 +245,14 @@ ERRORS: dict[str, tuple[NoisyLabels, dict[str, Any], str]] = {
     "blocks": (SIX, {"blocks": [0, 1]}, "blocks='2 labels': must have length 6"),
     "seed": (SIX, {"seed": -1}, "seed=-1: must be a whole number from 0 to 2**63 - 1"),
 }
+
+
+def test_blocks_are_worth_computing_once() -> None:
+    labels, place = made_up()
+    blocks = interval_blocks(place, seed=3)
+    assert len(np.unique(blocks)) == 30
+    expected = profile(labels, place, seed=3).to_json()
+    assert profile(labels, place, seed=3, blocks=blocks).to_json() == expected
 
 
 @pytest.mark.parametrize("name", ERRORS)

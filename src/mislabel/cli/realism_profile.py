@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 20
 "Of a table by class or by rank; --json has all."
+MOST_WIDE = 3
+"More sets of labels than so many have their intervals below the figures."
 TARGETS = 3
 "Most frequent wrong labels of a class that are printed."
 
@@ -76,6 +78,7 @@ def profile(
 
     Example: mislabel realism profile human:random_label1 symmetric:0.17 --map map.parquet
     """
+    from mislabel.realism.profile import interval_blocks
     from mislabel.realism.profile import profile as profile_of
 
     _check_files(output, picture)
@@ -84,10 +87,13 @@ def profile(
         say("Reading labels")
         sets = _load_sets(labels, clean, name or [], points, seed)
         place = _place(points, sets[0].labels, say)
+        blocks = None if place is None else interval_blocks(place, seed=seed)
         found = {}
         for one in sets:
             say(f"Looking at {one.name}")
-            found[one.name] = profile_of(one.labels, place, n_resamples=resamples, seed=seed)
+            found[one.name] = profile_of(
+                one.labels, place, blocks=blocks, n_resamples=resamples, seed=seed
+            )
     content = _content(sets, found, points, resamples, seed)
     if output is not None:
         from mislabel.files import write_json
@@ -270,7 +276,7 @@ def _print(found: "dict[str, Profile]") -> None:
     from mislabel.report.text import one_line
 
     console = Console(highlight=False)
-    profiles = list(found.values())
+    profiles, gap = list(found.values()), "\n" if len(found) > MOST_WIDE else " "
     for title, rows in _sections(profiles):
         table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False, title=title,
                       title_justify="left", title_style="bold")  # fmt: skip
@@ -278,12 +284,12 @@ def _print(found: "dict[str, Profile]") -> None:
         for name in found:
             table.add_column(escape(one_line(name, 40)), justify="right", overflow="fold")
         for label, cells in rows[:MOST_ROWS]:
-            table.add_row(label, *cells)
+            table.add_row(label, *(cell.replace("\n", gap) for cell in cells))
         console.print(table)
         if len(rows) > MOST_ROWS:
             console.print(f"... {len(rows) - MOST_ROWS} more; --json prints all")
         console.print()
-    console.print(f"In parentheses: intervals at {100 * profiles[0].level:g} %.")
+    console.print(f"After each figure: its interval at {100 * profiles[0].level:g} %.")
 
 
 def _sections(profiles: "Sequence[Profile]") -> "Iterator[tuple[str, list[Row]]]":
@@ -361,12 +367,12 @@ def _percent(estimate: "Estimate", at: int | tuple[()] = ()) -> str:
 def _plain(
     estimate: "Estimate", at: int | tuple[()] = (), *, scale: float = 1, digits: int = 2
 ) -> str:
-    """Value and interval, such as ``1.22 (1.18–1.26)``, which breaks in one place only."""
+    """Value and interval on two lines, which `_print` puts on one where there is space."""
     value, low, high = (float(getattr(estimate, name)[at]) for name in ("value", "low", "high"))
     text = _number(scale * value, digits)
     if low != low:
         return text
-    return f"{text} ({_number(scale * low, digits)}–{_number(scale * high, digits)})"
+    return f"{text}\n{_number(scale * low, digits)}–{_number(scale * high, digits)}"
 
 
 def _number(value: float, digits: int = 2) -> str:

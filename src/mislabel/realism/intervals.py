@@ -10,7 +10,8 @@ was drawn with the sums per block.
 Sources: Wilson 1927; Kish 1965 for the design effect; Davison & Hinkley 1997, section 3.8, for the
 bootstrap of clusters.
 
-Pitfall: few blocks make intervals too short; from about 30 on they hold.
+Pitfall: few blocks make intervals too short; from about 30 on they hold. Those of a bin whose few
+examples all lie in one or two blocks are Wilson's as if they were independent.
 """
 
 from collections.abc import Callable
@@ -45,7 +46,9 @@ class Estimate:
 
 def to_json(values: Floats) -> Any:
     """Numbers as JSON values, None for NaN."""
-    return np.where(np.isfinite(values), values, None).tolist()
+    numbers = np.asarray(values, dtype=np.float64).astype(object)
+    numbers[~np.isfinite(values)] = None
+    return numbers.tolist()
 
 
 def wilson(counts: Floats | Ints, totals: Floats | Ints, level: float) -> Estimate:
@@ -86,12 +89,12 @@ class BlockSums:
     @property
     def n_blocks(self) -> int:
         """How many blocks there are."""
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
     def sums(self, values: NDArray[Any], chosen: NDArray[Any] | None = None) -> Floats:
         """(B,) sum of `values` (M,) per block; chosen: whose they are, mask or indices."""
         blocks = self.of_example if chosen is None else self.of_example[chosen]
-        return np.bincount(blocks, weights=values, minlength=self.n_blocks)
+        return np.bincount(blocks, values, self.n_blocks).astype(np.float64)
 
     def counts(self, bins: Ints, n_bins: int, chosen: NDArray[Any] | None = None) -> Floats:
         """(B, n_bins) number of examples per block and bin; bins: (M,)."""

@@ -25,6 +25,7 @@ from mislabel.errors import InputError
 from mislabel.features import nearest_neighbors
 from mislabel.features.neighborhood import Neighborhood, ranks_in_class
 from mislabel.labels import NoisyLabels, check_count, check_labels
+from mislabel.realism.blocks import BLOCKS, EXAMPLES_PER_BLOCK, _blocks
 from mislabel.realism.intervals import BlockSums, Estimate, Floats, Ints, to_json, wilson
 from mislabel.seeds import child_state
 
@@ -32,7 +33,7 @@ NEIGHBORS = 10
 KS = (5, 10, 30, 100)
 OTHER_EDGES = (0.0, 0.05, 0.15, 0.35, 0.65, 1.0)
 "Upper ends of the bins by share of other classes among the neighbours; the first is none at all."
-EXAMPLES_PER_BLOCK, FEW_BLOCKS, MOST_BLOCKS = 300, 30, 150
+FEW_BLOCKS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +155,8 @@ def profile(
     place: where the examples lie; without it there are only rates and transitions.
     ks: neighbourhood sizes of the clustering index; no more neighbours are taken than there are.
     n_bins: of typicality, which is even within each class.
-    blocks: (N,) block of each example for the intervals; by default k-means blocks of the place.
+    blocks: (N,) block of each example for the intervals; by default `interval_blocks` of the place,
+        which are worth computing once for several sets of labels.
     level: of the intervals. n_resamples: of the blocks. seed: of blocks and resamples.
 
     Errors: `InputError` without clean labels, or for a place of other examples.
@@ -165,7 +167,7 @@ def profile(
     spatial = None
     if place is not None:
         _check_place(labels, place)
-        of_example = _blocks(place, seed) if blocks is None else check_labels(
+        of_example = interval_blocks(place, seed=seed) if blocks is None else check_labels(
             blocks, name="blocks", n_examples=len(labels)
         )  # fmt: skip
         drawn = BlockSums.of(of_example, n_resamples=n_resamples, level=level, seed=seed)
@@ -182,6 +184,17 @@ def profile(
         spatial=spatial,
         level=level,
     )
+
+
+def interval_blocks(place: Neighborhood, *, seed: int = 0) -> Ints:
+    """(N,) k-means block of each example, for the intervals of any labels in this place.
+
+    One block per 300 examples, from 30 to 150; in small sets of at least 5 examples on average.
+    """
+    n, state = len(place), child_state(seed, "blocks")
+    wanted = min(max(n // EXAMPLES_PER_BLOCK, FEW_BLOCKS), BLOCKS, n // 5)
+    distinct = len(np.unique(place.positions, axis=0))
+    return _blocks(place.positions, max(min(wanted, distinct), 1), state)
 
 
 def row_entropy(labels: NoisyLabels) -> float:
@@ -322,20 +335,6 @@ def _trend(flipped_ranks: Floats, flips: Floats, ranks: Floats, n: Floats) -> Fl
     The mean rank within a class is the probability to be above a random member of it.
     """
     return 0.5 + flipped_ranks / flips - ranks / n
-
-
-def _blocks(place: Neighborhood, seed: int) -> Ints:
-    """(N,) k-means block of each example: one per 300, 30 to 150, of at least 5 examples."""
-    from sklearn.cluster import MiniBatchKMeans
-
-    n = len(place)
-    wanted = min(max(n // EXAMPLES_PER_BLOCK, FEW_BLOCKS), MOST_BLOCKS, n // 5)
-    distinct = len(np.unique(place.positions, axis=0))
-    state = child_state(seed, "blocks")
-    model = MiniBatchKMeans(
-        max(min(wanted, distinct), 1), n_init=3, batch_size=4096, random_state=state
-    )
-    return np.asarray(model.fit_predict(place.positions), dtype=np.int64)
 
 
 def _check_options(ks: Sequence[int], n_bins: int, level: float, n_resamples: int) -> None:

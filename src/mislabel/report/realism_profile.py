@@ -21,7 +21,7 @@ from mislabel.report.labelling import FEW_CLASSES
 from mislabel.report.style import INK, MethodStyle, drawing, method_styles, new_figure
 from mislabel.report.text import one_line, percent
 
-PER_ROW = 5
+PER_ROW = 6
 MOST_RANKS = 20
 "Closeness ranks that are drawn, where there are more classes."
 WIDTH, HEIGHT, MATRIX = 9.6, 2.6, 2.2
