@@ -99,9 +99,9 @@ def _fit_trees(
 ) -> Scorer:
     from sklearn.ensemble import ExtraTreesClassifier
 
-    model = ExtraTreesClassifier(
-        100, min_samples_leaf=10, max_features=0.3, random_state=state
-    ).fit(rows, from_candidate)
+    model = ExtraTreesClassifier(60, min_samples_leaf=20, random_state=state).fit(
+        rows, from_candidate
+    )
 
     def score(rows: Rows) -> NDArray[np.float64]:
         return np.asarray(model.predict_proba(rows)[:, 1], dtype=np.float64)

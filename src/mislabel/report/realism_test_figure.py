@@ -37,6 +37,7 @@ def two_sample_figure(result: TwoSampleResult, class_names: Sequence[str] | None
                   error_kw={"ecolor": INK, "elinewidth": 1})  # fmt: skip
         _name_rows(axes, [name for name, _ in groups])
         axes.axvline(0, color=INK, linewidth=0.8)
+        axes.locator_params(axis="x", nbins=6)
         axes.set_xlabel("drop of the AUC when it is shuffled, ± standard error")
     _draw_classes(panels[-1], result, classes, names)
     return figure
@@ -49,7 +50,7 @@ def _draw_auc(axes: Axes, result: TwoSampleResult) -> None:
     axes.text(result.auc, -0.3, f"{result.auc:.3f}", ha="center", va="bottom")
     _name_rows(axes, ["all examples"])
     axes.set_ylim(0.5, -0.75)
-    _scale(axes, [low, high, result.auc])
+    _scale(axes, result)
     axes.set_xlabel(f"AUC with {100 * result.level:g} % interval; dashed: cannot be told apart")
 
 
@@ -59,13 +60,15 @@ def _draw_classes(
     aucs = result.auc_per_class[classes]
     axes.plot(aucs, range(len(classes)), "o", color=METHOD_COLOURS[1])
     _name_rows(axes, names)
-    _scale(axes, [*aucs[np.isfinite(aucs)], *result.interval])
+    _scale(axes, result)
     axes.set_xlabel("AUC among examples of one class")
 
 
-def _scale(axes: Axes, shown: list[float]) -> None:
-    """An axis of AUCs that holds 0.5 and all that is shown, with the dashed line."""
-    axes.set_xlim(min(0.45, min(shown) - 0.03), min(1.02, max(0.65, max(shown) + 0.04)))
+def _scale(axes: Axes, result: TwoSampleResult) -> None:
+    """The same axis for all AUCs, with the dashed line at 0.5."""
+    aucs = result.auc_per_class
+    shown = [0.5, *result.interval, *aucs[np.isfinite(aucs)]]
+    axes.set_xlim(min(shown) - 0.04, max(shown) + 0.06)
     axes.axvline(0.5, color=INK, linewidth=1, linestyle="--")
 
 
