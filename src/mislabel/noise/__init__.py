@@ -9,6 +9,7 @@ from mislabel.noise import (
     clean,
     cluster,
     human,
+    human_like,
     hybrid,
     instance,
     pair,
@@ -23,6 +24,8 @@ from mislabel.noise.eta import EtaSource, cross_fitted_probabilities
 from mislabel.noise.eta_network import network_probabilities
 from mislabel.noise.eta_sources import ETA_SOURCES, canonical_eta, make_eta
 from mislabel.noise.human import FromFile, Human
+from mislabel.noise.human_like import HumanLike, HumanParameters
+from mislabel.noise.human_like_fit import fit_human_like
 from mislabel.noise.hybrid import Hybrid
 from mislabel.noise.instance import InstanceDependent
 from mislabel.noise.pair import PairFlip
@@ -43,6 +46,7 @@ NOISE = Registry[NoiseRecord](
         pmd.RECORD,
         cluster.RECORD,
         hybrid.RECORD,
+        human_like.RECORD,
         human.RECORD,
         human.FILE_RECORD,
     ],
@@ -70,6 +74,8 @@ __all__ = [
     "EtaSource",
     "FromFile",
     "Human",
+    "HumanLike",
+    "HumanParameters",
     "Hybrid",
     "InstanceDependent",
     "NoiseModel",
@@ -80,6 +86,7 @@ __all__ = [
     "canonical_eta",
     "cross_fitted_probabilities",
     "estimate_transition_matrix",
+    "fit_human_like",
     "make_eta",
     "make_noise",
     "network_probabilities",
