@@ -62,7 +62,7 @@ ANCHORS = 1000
 ROWS = 8192
 EFFECTS = ("none", "drawn", "fitted")
 PRESETS = ("random_label1", "aggre_label", "worse_label")
-"Of CIFAR-10N, on the map of CLIP's embedding; ``studies/human_like`` makes them."
+"Of CIFAR-10N, on the map of CLIP's embedding; ``studies/realism`` makes them."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,249 @@
+"""How human is each kind of noise? CIFAR-10N against every generator, and against human-like noise.
+
+    MISLABEL_DATA=/path/to/data python studies/realism/run.py [--parts presets,table,bars,order]
+
+Parts:
+  presets  fits human-like noise to the sets of CIFAR-10N; `--write-presets` puts the parameters of
+           aggre, random1 and worse into the package
+  table    AUC of every kind against random_label1, aggre_label and worse_label at their rates
+  bars     fitted on half of the blocks and made for the other half; fitted on five classes and made
+           for the other five; from random_label1 to worse_label with only the rate changed
+  order    whether images that follow each other in the file, as they may have been labelled
+           together, err together
+
+Resumable: each test is a row of results.csv and is not made again. README.md is written from
+results.csv, parameters.json and order.csv, and from reading.md, which people wrote.
+"""
+
+import argparse
+import csv
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mislabel.features import Neighborhood, load_map
+from mislabel.files import write_json, write_text
+from mislabel.labels import NoisyLabels, load_labels
+from mislabel.noise import HumanParameters, fit_human_like, make_noise
+from mislabel.noise.human_like import PRESETS
+from mislabel.realism.blocks import make_folds
+from mislabel.realism.profile import clustering_index
+from mislabel.realism.two_sample import two_sample_test
+
+HERE = Path(__file__).parent
+FIELDS = ["part", "reference", "candidate", "split", "seed", "discriminator", "auc", "low", "high",
+          "p_value", "rate", "clustering_10", "seconds"]  # fmt: skip
+HUMAN = ["aggre_label", "random_label1", "random_label2", "random_label3", "worse_label"]
+KINDS = {
+    "symmetric": "symmetric:{r}",
+    "pair": "pair:{r}",
+    "class-dependent": "class-dependent:like={set},rate={r}",
+    "instance": "instance:{r}",
+    "PMD": "pmd:{r}",
+    "CBN": "cluster:{r}",
+    "hybrid": "hybrid:{r}",
+    "human-like": "human-like:{r},like={set},effects=fitted",
+    "human-like, no effects": "human-like:{r},like={set}",
+}
+SPLITS = 10
+BLOCKS = 150
+
+
+class Rows:
+    """results.csv: rows by their key, each written when it is found."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = list(csv.DictReader(path.open())) if path.is_file() else []
+
+    def has(self, **key: object) -> bool:
+        return any(all(row[k] == str(v) for k, v in key.items()) for row in self.rows)
+
+    def add(self, **row: object) -> None:
+        self.rows.append({name: str(row[name]) for name in FIELDS})
+        text = [",".join(FIELDS)] + [
+            ",".join(f'"{r[n]}"' if "," in r[n] else r[n] for n in FIELDS) for r in self.rows
+        ]
+        write_text(self.path, "\n".join(text) + "\n")
+        print(row, flush=True)
+
+
+class Study:
+    """The data, read once."""
+
+    def __init__(self, data: Path, rows: Rows) -> None:
+        self.positions = load_map(data / "cifar10" / "clip_tsne_train.parquet")
+        file = data / "cifar-n" / "CIFAR-10_human.pt"
+        self.sets = {name: load_labels(file, column=name, n_classes=10) for name in HUMAN}
+        self.clean = self.sets["random_label1"].clean_labels
+        assert self.clean is not None
+        self.place = Neighborhood.of(self.positions, self.clean, 10, k=300)
+        self.rows = rows
+
+    def test(
+        self,
+        reference: NoisyLabels,
+        candidate: NoisyLabels,
+        place: Neighborhood,
+        discriminator: str,
+        key: dict[str, object],
+    ) -> None:
+        """One row."""
+        started = time.perf_counter()
+        found = two_sample_test(
+            reference, candidate, place, discriminator=discriminator, seed=int(str(key["seed"]))
+        )
+        index = clustering_index(candidate.flipped, place.neighbors[:, :10])
+        self.rows.add(
+            **key, discriminator=discriminator, auc=round(found.auc, 4),
+            low=round(found.interval[0], 4), high=round(found.interval[1], 4),
+            p_value=round(found.p_value, 4), rate=round(reference.rate, 5),
+            clustering_10=round(index, 3), seconds=round(time.perf_counter() - started, 1),
+        )  # fmt: skip
+
+
+def presets(study: Study, write: bool) -> None:
+    """parameters.json, and the presets of the package."""
+    found = {}
+    for name in HUMAN:
+        human = fit_human_like(study.sets[name], study.positions)
+        found[name] = human.to_json()
+        if write and name in PRESETS:
+            import mislabel.noise
+
+            human.save(Path(mislabel.noise.__file__).parent / "presets" / f"{name}.json")
+    write_json(HERE / "parameters.json", found)
+
+
+def table(study: Study, discriminators: list[str], references: list[str]) -> None:
+    """Every kind, every human set, at the rate of the reference."""
+    for discriminator in discriminators:
+        for set_ in references:
+            reference = study.sets[set_]
+            for name, candidate in candidates(study, set_):
+                key = {"part": "table", "reference": set_, "candidate": name, "split": "", "seed": 0}
+                if not study.rows.has(**key, discriminator=discriminator):
+                    study.test(reference, candidate(), study.place, discriminator, key)
+
+
+def candidates(study: Study, set_: str) -> Iterator[tuple[str, object]]:
+    """Names and how each is made; human sets with fewer flips than the reference are left out."""
+    reference = study.sets[set_]
+    for name, labels in study.sets.items():
+        if name != set_ and labels.rate >= reference.rate:
+            yield f"human {name}", lambda labels=labels: labels
+    for name, spec in KINDS.items():
+        model = make_noise(spec.format(r=repr(reference.rate), set=set_))
+        yield name, lambda model=model: model.corrupt(
+            study.clean, n_classes=10, positions=study.positions, features=study.positions, seed=1
+        )
+
+
+def bars(study: Study, discriminators: list[str]) -> None:
+    """What is carried over: to other places, other classes, another rate."""
+    for discriminator in discriminators:
+        for split in range(SPLITS):
+            _half(study, split, discriminator)
+        for split in range(SPLITS):
+            _classes(study, split, discriminator)
+        for seed in range(3):
+            _rate(study, seed, discriminator)
+
+
+def _half(study: Study, split: int, discriminator: str) -> None:
+    set_ = "random_label1"
+    folds = make_folds(study.place, n_blocks=BLOCKS, n_folds=2, buffer=1, seed=split)
+    fitted_on = folds.fold == 0
+    _carried(study, set_, "half of the blocks", fitted_on, split, discriminator, "fitted")
+
+
+def _classes(study: Study, split: int, discriminator: str) -> None:
+    chosen = np.random.default_rng(split).permutation(10)[:5]
+    fitted_on = np.isin(study.clean, chosen)
+    _carried(study, "random_label1", "five classes", fitted_on, split, discriminator, "none")
+
+
+def _carried(
+    study: Study, set_: str, name: str, fitted_on: np.ndarray, split: int, discriminator: str,
+    effects: str,
+) -> None:  # fmt: skip
+    """Fitted on the examples `fitted_on` alone, made for the others alone: nothing is shared."""
+    key = {"part": "bars", "reference": set_, "candidate": name, "split": split, "seed": split}
+    human = [f"human {other}" for other in ("random_label2", "random_label3")]
+    floors = [{**key, "candidate": f"{name}: {other}"} for other in human]
+    if all(study.rows.has(**k, discriminator=discriminator) for k in (key, *floors)):
+        return
+    labels, others = study.sets[set_], np.flatnonzero(~fitted_on)
+    reference = labels.take(others)
+    place = Neighborhood.of(study.positions[others], study.clean[others], 10, k=300)
+    if not study.rows.has(**key, discriminator=discriminator):
+        used = np.flatnonzero(fitted_on)
+        human_ = fit_human_like(labels.take(used), study.positions[used])
+        made = human_.noise(reference.rate, effects=effects).corrupt(
+            study.clean[others], n_classes=10, positions=study.positions[others], seed=split
+        )
+        study.test(reference, made, place, discriminator, key)
+    for k, other in zip(floors, ("random_label2", "random_label3"), strict=True):
+        candidate = study.sets[other].take(others)
+        if candidate.rate >= reference.rate and not study.rows.has(**k, discriminator=discriminator):
+            study.test(reference, candidate, place, discriminator, k)
+
+
+def _rate(study: Study, seed: int, discriminator: str) -> None:
+    """From random_label1 to other sets: only the rate is changed."""
+    human = fit_human_like(study.sets["random_label1"], study.positions)
+    for set_ in ("worse_label", "random_label2", "random_label3", "aggre_label"):
+        reference = study.sets[set_]
+        key = {"part": "bars", "reference": set_, "candidate": "fitted to random_label1",
+               "split": "", "seed": seed}  # fmt: skip
+        if not study.rows.has(**key, discriminator=discriminator):
+            made = human.noise(reference.rate, effects="fitted").corrupt(
+                study.clean, n_classes=10, positions=study.positions, seed=seed
+            )
+            study.test(reference, made, study.place, discriminator, key)
+
+
+def order(study: Study) -> None:
+    """Correlation of what is left of flips after class rates, by distance in the file's order."""
+    lines = ["set,lag,inside,inside_error,across,across_error"]
+    index = np.arange(len(study.clean))
+    for name, labels in study.sets.items():
+        rest = labels.flipped - labels.rate_per_class[study.clean]
+        variance = rest.var()
+        for lag in range(1, 10):
+            product = rest[:-lag] * rest[lag:] / variance
+            same = index[:-lag] // 10 == index[lag:] // 10  # tens, the size of CIFAR-N's tasks
+            parts = [
+                (product[chosen].mean(), product[chosen].std() / np.sqrt(chosen.sum()))
+                for chosen in (same, ~same)
+            ]
+            lines.append(f"{name},{lag}," + ",".join(f"{a:.5f},{b:.5f}" for a, b in parts))
+    write_text(HERE / "order.csv", "\n".join(lines) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--parts", default="presets,table,bars,order")
+    parser.add_argument("--discriminators", default="boosting,strong")
+    parser.add_argument("--references", default="random_label1,aggre_label,worse_label")
+    parser.add_argument("--write-presets", action="store_true")
+    options = parser.parse_args()
+    study = Study(Path(os.environ["MISLABEL_DATA"]), Rows(HERE / "results.csv"))
+    discriminators = options.discriminators.split(",")
+    for part in options.parts.split(","):
+        if part == "presets":
+            presets(study, options.write_presets)
+        elif part == "table":
+            table(study, discriminators, options.references.split(","))
+        elif part == "bars":
+            bars(study, discriminators)
+        elif part == "order":
+            order(study)
+
+
+if __name__ == "__main__":
+    main()
