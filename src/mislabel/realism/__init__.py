@@ -1,5 +1,15 @@
-"""How human a noise is. So far its profile: figures that tell kinds of noise apart."""
+"""How human a noise is: its profile, and whether a classifier can tell it from human labels."""
 
+from mislabel.realism.discriminators import DISCRIMINATORS
 from mislabel.realism.profile import clustering_index, describe_labels, row_entropy
+from mislabel.realism.two_sample import two_sample_test
+from mislabel.realism.two_sample_result import TwoSampleResult
 
-__all__ = ["clustering_index", "describe_labels", "row_entropy"]
+__all__ = [
+    "DISCRIMINATORS",
+    "TwoSampleResult",
+    "clustering_index",
+    "describe_labels",
+    "row_entropy",
+    "two_sample_test",
+]
