@@ -17,7 +17,6 @@ results.csv, parameters.json and order.csv, and from reading.md, which people wr
 
 import argparse
 import csv
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ import numpy as np
 from mislabel.features import Neighborhood, load_map
 from mislabel.files import write_json, write_text
 from mislabel.labels import NoisyLabels, load_labels
-from mislabel.noise import HumanParameters, fit_human_like, make_noise
+from mislabel.noise import fit_human_like, make_noise
 from mislabel.noise.human_like import PRESETS
 from mislabel.realism.blocks import make_folds
 from mislabel.realism.profile import clustering_index
@@ -125,7 +124,13 @@ def table(study: Study, discriminators: list[str], references: list[str]) -> Non
         for set_ in references:
             reference = study.sets[set_]
             for name, candidate in candidates(study, set_):
-                key = {"part": "table", "reference": set_, "candidate": name, "split": "", "seed": 0}
+                key = {
+                    "part": "table",
+                    "reference": set_,
+                    "candidate": name,
+                    "split": "",
+                    "seed": 0,
+                }
                 if not study.rows.has(**key, discriminator=discriminator):
                     study.test(reference, candidate(), study.place, discriminator, key)
 
@@ -138,8 +143,15 @@ def candidates(study: Study, set_: str) -> Iterator[tuple[str, object]]:
             yield f"human {name}", lambda labels=labels: labels
     for name, spec in KINDS.items():
         model = make_noise(spec.format(r=repr(reference.rate), set=set_))
-        yield name, lambda model=model: model.corrupt(
-            study.clean, n_classes=10, positions=study.positions, features=study.positions, seed=1
+        yield (
+            name,
+            lambda model=model: model.corrupt(
+                study.clean,
+                n_classes=10,
+                positions=study.positions,
+                features=study.positions,
+                seed=1,
+            ),
         )
 
 
@@ -189,7 +201,9 @@ def _carried(
         study.test(reference, made, place, discriminator, key)
     for k, other in zip(floors, ("random_label2", "random_label3"), strict=True):
         candidate = study.sets[other].take(others)
-        if candidate.rate >= reference.rate and not study.rows.has(**k, discriminator=discriminator):
+        if candidate.rate >= reference.rate and not study.rows.has(
+            **k, discriminator=discriminator
+        ):
             study.test(reference, candidate, place, discriminator, k)
 
 

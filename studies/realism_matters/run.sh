@@ -11,10 +11,10 @@ mkdir -p "$(dirname "$run")"
 cd "$MISLABEL_DATA" # so that specs name files without the folder they lie in
 read -ra methods <<<"${METHODS:-standard gce sce elr mixup coteaching coteaching-plus plc snls}"
 read -ra worse <<<"${WORSE:-human:worse_label symmetric:0.402 class-dependent:like=worse_label,rate=0.402 \
-pmd:0.402 cluster:0.402 instance:0.402 human-like:rate=0.402,preset=worse_label}"
+pmd:0.402 cluster:0.402 instance:0.402 human-like:0.402,like=random_label1,effects=fitted human-like:0.402}"
 read -ra random <<<"${RANDOM1:-human:random_label1 human:random_label2 symmetric:0.172 \
 class-dependent:like=random_label1,rate=0.172 pmd:0.172 cluster:0.172 instance:0.172 \
-human-like:rate=0.172,preset=random_label1}"
+human-like:0.172,like=random_label1,effects=fitted human-like:0.172}"
 train() { # one training per noise, method and seed, under the noises given
     mislabel bench run --data cifar10:cifar10 --subset 8000 --test-subset 4000 --epochs 10 \
         --augment none --known-rate --map cifar10/clip_tsne_train.parquet \
@@ -24,3 +24,9 @@ train() { # one training per noise, method and seed, under the noises given
 }
 train "${worse[@]}"
 train "${random[@]}"
+for epoch in last best; do
+    mislabel bench table "$run" --format markdown --epoch "$epoch" -o "$here/table-$epoch.md"
+done
+mislabel bench table "$run" --format csv -o "$here/table.csv"
+mislabel bench report "$run" -o "$here/report.html"
+python "$here/findings.py" "$run"

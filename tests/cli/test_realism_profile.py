@@ -11,7 +11,7 @@ from cli_examples import Called, call
 
 from mislabel.features.neighborhood import Neighborhood
 from mislabel.labels import NoisyLabels
-from mislabel.realism.profile import profile
+from mislabel.realism.profile import profile_labels
 from tiny_data import N_TRAIN, blobs, write_data
 
 CLEAN = blobs(N_TRAIN, 0)[1]
@@ -54,7 +54,7 @@ def test_json_is_that_of_the_library(capsys: pytest.CaptureFixture[str]) -> None
     place = Neighborhood.of(np.load("map.npy"), CLEAN, 3)
     for name, noisy in (("third", THIRD), ("half", HALF)):
         labels = NoisyLabels(noisy, clean_labels=CLEAN, n_classes=3)
-        expected = profile(labels, place, n_resamples=20).to_json()
+        expected = profile_labels(labels, place, n_resamples=20).to_json()
         one = content["sets"][name]
         assert one.pop("labels")["labels_sha256"] == labels.receipt_json()["labels_sha256"]
         assert one == json.loads(json.dumps(expected))

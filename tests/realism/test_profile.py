@@ -15,7 +15,7 @@ from mislabel.features import load_map, nearest_neighbors
 from mislabel.features.neighborhood import Neighborhood
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.realism import clustering_index, describe_labels, row_entropy
-from mislabel.realism.profile import Profile, Spatial, interval_blocks, profile
+from mislabel.realism.profile import Profile, Spatial, interval_blocks, profile_labels
 from mislabel.report.figures import save_figure
 from mislabel.report.realism_profile import profile_figure
 
@@ -78,7 +78,7 @@ def made_up(n: int = 240, seed: int = 0, n_classes: int = 4) -> tuple[NoisyLabel
 
 def test_profile_of_six_examples_by_hand() -> None:
     """Neighbours, nearest first: 1 2, 0 2, 1 0, 4 5, 3 5, 4 3."""
-    found = profile(SIX, place_of(LINE, SIX, k=2), ks=(2, 1, 30), n_bins=2)
+    found = profile_labels(SIX, place_of(LINE, SIX, k=2), ks=(2, 1, 30), n_bins=2)
     assert (found.n, found.flips, found.n_classes) == (6, 3, 3)
     assert found.rate.value == 0.5
     np.testing.assert_allclose(found.rate_per_class.value, [1 / 3, 1 / 2, 1])
@@ -107,7 +107,7 @@ def test_profile_of_six_examples_by_hand() -> None:
 
 def test_profile_equals_a_plain_twin() -> None:
     labels, place = made_up()
-    found = spatial(profile(labels, place))
+    found = spatial(profile_labels(labels, place))
     clean, flips = place.clean_labels, np.flatnonzero(labels.flipped)
     rank = [place.closeness_rank[clean[i], labels.labels[i]] for i in flips]
     np.testing.assert_allclose(
@@ -146,7 +146,7 @@ def test_clustering_by_class_is_the_mean_over_all_ways_to_place_the_flips() -> N
             noisy = clean.copy()
             noisy[[*zeros, one]] = 1 - clean[[*zeros, one]]
             labels = NoisyLabels(noisy, clean_labels=clean)
-            found = spatial(profile(labels, place_of(positions, labels), ks=(1, 3, 5)))
+            found = spatial(profile_labels(labels, place_of(positions, labels), ks=(1, 3, 5)))
             indices.append(found.clustering.value)
     assert len(indices) == 18
     np.testing.assert_allclose(found.clustering_by_class, np.mean(indices, axis=0))
@@ -177,8 +177,8 @@ def test_intervals_cover_the_truth_of_clustered_noise() -> None:
     for seed in range(draws):
         wrong = rng.random(n) < chance * 2 * (rng.random(cells**2) < 0.5)[cell]
         labels = NoisyLabels(np.where(wrong, 1 - clean, clean), clean_labels=clean, n_classes=2)
-        found = spatial(profile(labels, place, ks=ks, n_bins=4, blocks=blocks, n_resamples=199,
-                                seed=seed))  # fmt: skip
+        options = {"n_bins": 4, "blocks": blocks, "n_resamples": 199, "seed": seed}
+        found = spatial(profile_labels(labels, place, ks=ks, **options))
         estimates = (found.clustering, found.typicality.rate, found.typicality.trend)
         low, high = (
             np.concatenate([np.atleast_1d(getattr(e, end)) for e in estimates])
@@ -190,7 +190,7 @@ def test_intervals_cover_the_truth_of_clustered_noise() -> None:
 
 
 def test_without_a_place_there_are_only_rates() -> None:
-    found = profile(SIX)
+    found = profile_labels(SIX)
     assert found.spatial is None and found.to_json()["spatial"] is None
     assert found.to_json()["rate_per_class"]["value"][2] == 1
     assert found.row_entropy == row_entropy(SIX)
@@ -198,7 +198,7 @@ def test_without_a_place_there_are_only_rates() -> None:
 
 def test_without_flips_figures_of_them_are_none_in_json() -> None:
     clean = NoisyLabels([0, 0, 0, 1, 1, 1], clean_labels=[0, 0, 0, 1, 1, 1], n_classes=3)
-    found = profile(clean, place_of(LINE, clean), blocks=[0, 0, 0, 1, 1, 1]).to_json()
+    found = profile_labels(clean, place_of(LINE, clean), blocks=[0, 0, 0, 1, 1, 1]).to_json()
     place = json.loads(json.dumps(found, allow_nan=False))["spatial"]
     assert place["clustering"] == {"value": [None], "low": [None], "high": [None]}
     assert place["clustering_by_class"] == [None]
@@ -212,13 +212,13 @@ def test_without_flips_figures_of_them_are_none_in_json() -> None:
 
 def test_one_class_has_no_ranks() -> None:
     labels = NoisyLabels([0] * 6, clean_labels=[0] * 6)
-    found = spatial(profile(labels, place_of(LINE, labels)))
+    found = spatial(profile_labels(labels, place_of(LINE, labels)))
     assert found.target_rank.value.shape == (0,)
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
     labels, place = made_up()
-    first, again, other = (profile(labels, place, seed=s).to_json() for s in (1, 1, 2))
+    first, again, other = (profile_labels(labels, place, seed=s).to_json() for s in (1, 1, 2))
     assert first == again != other
     assert first["spatial"]["clustering"]["value"] == other["spatial"]["clustering"]["value"]
 
@@ -226,7 +226,7 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
 def test_coinciding_positions_are_fewer_blocks() -> None:
     labels, _ = made_up(n=60)
     positions = np.repeat(LINE[:4], 15, axis=0)
-    assert spatial(profile(labels, place_of(positions, labels))).n_blocks == 4
+    assert spatial(profile_labels(labels, place_of(positions, labels))).n_blocks == 4
 
 
 SHORT = NoisyLabels([0, 1, 1], clean_labels=[0, 1, 2], n_classes=3)
@@ -251,21 +251,21 @@ def test_blocks_are_worth_computing_once() -> None:
     labels, place = made_up()
     blocks = interval_blocks(place, seed=3)
     assert len(np.unique(blocks)) == 30
-    expected = profile(labels, place, seed=3).to_json()
-    assert profile(labels, place, seed=3, blocks=blocks).to_json() == expected
+    expected = profile_labels(labels, place, seed=3).to_json()
+    assert profile_labels(labels, place, seed=3, blocks=blocks).to_json() == expected
 
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_bad_input_is_named(name: str) -> None:
     labels, options, message = ERRORS[name]
     with pytest.raises(InputError) as error:
-        profile(labels, place_of(LINE, SIX), **options)
+        profile_labels(labels, place_of(LINE, SIX), **options)
     assert str(error.value) == message
 
 
 def test_figure_has_all_panels_for_all_sets() -> None:
     labels, place = made_up()
-    some, other = profile(labels, place), profile(labels, place, seed=1)
+    some, other = profile_labels(labels, place), profile_labels(labels, place, seed=1)
     figure = profile_figure({"[one]\x1b": some, "$two$": other})
     upper, lower = figure.subfigs
     assert [axes.get_title() for axes in upper.axes] == [
@@ -286,8 +286,8 @@ def test_figure_without_a_place_or_flips_is_saved_alike_each_time(
     suffix: str, tmp_path: Path
 ) -> None:
     clean = NoisyLabels([0, 1, 1], clean_labels=[0, 1, 1], n_classes=20)
-    files = [save_figure(profile_figure({"clean": profile(clean)}), tmp_path / f"{i}.{suffix}")
-             for i in range(2)]  # fmt: skip
+    found = {"clean": profile_labels(clean)}
+    files = [save_figure(profile_figure(found), tmp_path / f"{i}.{suffix}") for i in range(2)]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -296,7 +296,7 @@ def test_figure_of_nothing_or_of_a_mixture_is_refused() -> None:
     with pytest.raises(InputError, match=r"profiles={}: must be at least one"):
         profile_figure({})
     with pytest.raises(InputError, match="must all have a neighbourhood, or none"):
-        profile_figure({"a": profile(labels), "b": profile(labels, place)})
+        profile_figure({"a": profile_labels(labels), "b": profile_labels(labels, place)})
 
 
 @pytest.mark.data

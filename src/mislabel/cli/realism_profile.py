@@ -78,8 +78,7 @@ def profile(
 
     Example: mislabel realism profile human:random_label1 symmetric:0.17 --map map.parquet
     """
-    from mislabel.realism.profile import interval_blocks
-    from mislabel.realism.profile import profile as profile_of
+    from mislabel.realism.profile import interval_blocks, profile_labels
 
     _check_files(output, picture)
     with progress_bar() as (say, _):
@@ -91,7 +90,7 @@ def profile(
         found = {}
         for one in sets:
             say(f"Looking at {one.name}")
-            found[one.name] = profile_of(
+            found[one.name] = profile_labels(
                 one.labels, place, blocks=blocks, n_resamples=resamples, seed=seed
             )
     content = _content(sets, found, points, resamples, seed)

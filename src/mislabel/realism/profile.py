@@ -139,7 +139,7 @@ class Profile:
         }
 
 
-def profile(
+def profile_labels(
     labels: NoisyLabels,
     place: Neighborhood | None = None,
     *,
