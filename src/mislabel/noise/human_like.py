@@ -63,6 +63,15 @@ ROWS = 8192
 EFFECTS = ("none", "drawn", "fitted")
 PRESETS = ("random_label1", "aggre_label", "worse_label")
 "Of CIFAR-10N, on the map of CLIP's embedding; ``studies/realism`` makes them."
+LARGEST_FILE = 2**27
+"Bytes of a file of parameters; 1,000 classes take a quarter."
+LARGEST_NUMBER = 1e4
+"Of a parameter or log class effect, either sign; with more, chances are 0 or 1."
+LEAST_PAIR_SPREAD = 1e-6
+"Below, pairs of classes do not differ."
+LOWEST_HAZARD = -300.0
+"Logarithm, relative to the highest; what is below flips last, and numbers stay finite."
+NOT_PARAMETERS = "holds no parameters of human-like noise (mislabel realism fit writes them)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +103,20 @@ class HumanParameters:
     @classmethod
     def load(cls, path: str | Path, argument: str = "like") -> "HumanParameters":
         """Read a file that `save` wrote; anything else is an `InputError`."""
-        return _from_json(read_json(Path(path), argument), str(path), argument)
+        path = Path(path)
+        if path.is_file() and path.stat().st_size > LARGEST_FILE:
+            raise InputError(argument, str(path), f"is larger than {LARGEST_FILE} bytes")
+        try:
+            value = read_json(path, argument)
+        except RecursionError:
+            raise InputError(argument, str(path), f"{NOT_PARAMETERS}: nested too deep") from None
+        return _from_json(value, str(path), argument)
 
     @classmethod
     def preset(cls, name: str) -> "HumanParameters":
         """Parameters that come with the package, one of `PRESETS`."""
+        if name not in PRESETS:
+            raise InputError("like", name, f"unknown name; {did_you_mean(name, PRESETS)}")
         file = resources.files("mislabel.noise") / "presets" / f"{name}.json"
         return _from_json(json.loads(file.read_text("utf-8")), name, "like")
 
@@ -189,7 +207,7 @@ class HumanLike(NoiseModel):
             return human
         classes = human.class_spread * problem.rng.standard_normal(c)
         pairs = np.ones((c, c))
-        if human.pair_spread > 0:
+        if human.pair_spread > LEAST_PAIR_SPREAD:
             shape = human.pair_spread**-2
             pairs = problem.rng.gamma(shape, 1 / shape, size=(c, c))
         return replace(
@@ -298,10 +316,11 @@ def reach_lengths(
 ) -> list[float]:
     """For each share of all examples the median distance within which so many neighbours lie.
 
-    Over 1,000 examples at random. At least the nearest neighbour counts, so no length is 0 unless
-    most examples have duplicates.
+    Over 1,000 examples at random. At least the nearest neighbour counts. No length is 0, also where
+    most examples have duplicates: the least is what float32 can tell apart.
     """
     n = len(positions)
+    positions = positions - positions.mean(axis=0)  # else squares of large numbers cancel
     chosen = np.sort(rng.choice(n, min(n, ANCHORS), replace=False))
     ranks = [min(n - 1, max(1, round(reach * n))) for reach in reaches]
     squares = np.einsum("ij,ij->i", positions, positions)
@@ -310,18 +329,19 @@ def reach_lengths(
         apart = squares[rows, None] - 2 * (positions[rows] @ positions.T) + squares
         found.append(np.partition(apart, sorted(set(ranks)), axis=1)[:, ranks])
     middle = np.median(np.sqrt(np.maximum(np.concatenate(found), 0)), axis=0)
-    return [float(length) for length in middle]
+    extent = float(np.abs(positions).max()) or 1.0
+    return [max(float(length), extent * float(np.finfo(np.float32).eps)) for length in middle]
 
 
 def random_field(near: Neighborhood, length: float, rng: np.random.Generator) -> FloatArray:
     """(N,) a field of mean 0 and variance 1, correlated ``exp(-distance / length)`` within classes.
 
-    The sum of `WAVES` plane waves whose frequencies have the spectrum of that correlation, a
-    multivariate Cauchy distribution (Rahimi & Recht 2007); a class has phases of its own, which
-    makes the fields of two classes uncorrelated.
+    length: above 0. The sum of `WAVES` plane waves whose frequencies have the spectrum of that
+    correlation, a multivariate Cauchy distribution (Rahimi & Recht 2007); a class has phases of its
+    own, which makes the fields of two classes uncorrelated.
     """
     d = near.positions.shape[1]
-    scale = np.sqrt(rng.gamma(0.5, 2.0, size=WAVES)) * max(length, np.finfo(np.float32).tiny)
+    scale = np.sqrt(rng.gamma(0.5, 2.0, size=WAVES)) * length
     waves = rng.standard_normal((d, WAVES)) / scale
     phases = rng.uniform(0, 2 * np.pi, (near.n_classes, WAVES))
     total = np.empty(len(near))
@@ -337,7 +357,7 @@ def chances_with_sum(hazards: FloatArray, count: int) -> FloatArray:
     """(N,) chances ``1 - exp(-factor * exp(hazards))`` whose sum is `count`."""
     if count in (0, len(hazards)):
         return np.full(len(hazards), count / len(hazards))
-    relative = np.exp(hazards - hazards.max())
+    relative = np.exp(np.maximum(hazards - hazards.max(), LOWEST_HAZARD))
 
     def missing(log_factor: float) -> float:
         return float(-np.expm1(-np.exp(log_factor) * relative).sum()) - count
@@ -376,27 +396,45 @@ def draw_targets(
 
 
 def _from_json(value: Any, shown: str, argument: str) -> HumanParameters:
-    rule = "holds no parameters of human-like noise (mislabel realism fit writes them)"
+    """The parameters that `to_json` made `value` of, or an `InputError`."""
+
+    def broken(what: str) -> InputError:
+        return InputError(argument, shown, f"{NOT_PARAMETERS}{what}")
+
     if not isinstance(value, dict) or value.get("kind") != "human-like":
-        raise InputError(argument, shown, rule)
+        raise broken("")
     if value.get("format") != FORMAT:
-        raise InputError(argument, shown, f"has format {value.get('format')}, not {FORMAT}")
-    numbers = [f for f, t in HumanParameters.__annotations__.items() if t is float]
+        raise InputError(argument, shown, f"has format {value.get('format')!r}, not {FORMAT}")
     held: dict[str, Any] = {name: value.get(name) for name in HumanParameters.__annotations__}
-    for name in numbers:
-        number = held[name]
-        if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
-            raise InputError(argument, shown, f"{rule}: {name} is {number!r}")
+    for name, kind in HumanParameters.__annotations__.items():
+        if kind is float and not _is_within(held[name], *_limits(name)):
+            raise broken(f": {name} is {held[name]!r}")
+    if not isinstance(held["errors"], dict) or not isinstance(held["source"], dict):
+        raise broken(": its errors or its source are none")
     try:
         classes = np.asarray(held["class_effects"], dtype=float).reshape(-1)
         pairs = np.asarray(held["pair_effects"], dtype=float).reshape(len(classes), len(classes))
-    except (TypeError, ValueError):
-        raise InputError(argument, shown, f"{rule}: its effects fit no classes") from None
-    if not (np.isfinite(classes).all() and np.isfinite(pairs).all() and (pairs >= 0).all()):
-        raise InputError(argument, shown, f"{rule}: its effects are not finite")
+    except (TypeError, ValueError, OverflowError):
+        raise broken(": its effects fit no classes") from None
+    sensible = (np.abs(classes) <= LARGEST_NUMBER).all() and np.isfinite(pairs).all()
+    if not sensible or (pairs < 0).any():
+        raise broken(": its effects are out of range")
     held["class_effects"] = tuple(classes.tolist())
     held["pair_effects"] = tuple(map(tuple, pairs.tolist()))
     return HumanParameters(**held)
+
+
+def _limits(name: str) -> tuple[float, float]:
+    """The least and the largest value of a parameter."""
+    if name == "rate" or name.endswith("_reach"):
+        return 0.0, 1.0
+    return (0.0 if name.endswith("_spread") else -LARGEST_NUMBER), LARGEST_NUMBER
+
+
+def _is_within(value: Any, low: float, high: float) -> bool:
+    """Whether it is a number in the range; NaN and bool are not."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and bool(low <= value <= high)
 
 
 RECORD = NoiseRecord(

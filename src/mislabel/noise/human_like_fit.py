@@ -14,6 +14,7 @@ Standard errors are those of the jackknife over groups of blocks of the points, 
 do not count as independent. Class effects are shrunk by theirs.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from mislabel.errors import InputError
 from mislabel.files import hash_array
-from mislabel.labels import NoisyLabels
+from mislabel.labels import NoisyLabels, as_array
 from mislabel.noise.base import FloatArray, IntArray, check_points
 from mislabel.noise.human_like import HumanParameters, HumanPlace, reach_lengths
 from mislabel.noise.rates import members_of_classes
@@ -33,10 +34,14 @@ GROUPS, BLOCKS_PER_GROUP = 20, 5
 FEWEST_FLIPS = 50
 PAIR_ANCHORS = 10_000
 "Examples whose pairs with all of their class make the second step."
+LARGEST_BLOCK = 2**24
+"Pairs whose distances are held at a time."
 STEPS = 100
 CLOSE_ENOUGH = 1e-10
 CLASS_PRIOR = 2.0
 "Standard deviation of log class effects about their mean before they are shrunk: wide."
+SLOPE_PRIOR = 10.0
+"Of slopes and exponents: so wide that it only decides where the data say nothing."
 REACHES = (0.001, 0.03)
 "Shares of the data; measured in CIFAR-10N; see the module of the model."
 
@@ -55,15 +60,14 @@ def fit_human_like(
     that noise will be made on. used: (N,) bool, the examples whose labels are learned from; the
     others only count as neighbours, with their clean labels. By default all. reaches: of the near
     and the far field. seed: of the sample of pairs and of the blocks.
-    Errors: `InputError` for fewer than 50 flips, or no label that is right.
+    Errors: `InputError` for fewer than 50 flips, no label that is right, or flips in one place.
     """
     everyone = np.ones(len(labels)) if used is None else _check_used(used, len(labels))
     data = _FitData.of(labels, positions, everyone, reaches, seed)
-    groups = data.groups(seed)
+    kept = data.without_groups(seed)
     effects, slopes = data.hazard(everyone)
     exponents = data.exponents(everyone)
     moments = data.pair_moments(effects, slopes)
-    kept = [(groups != group) * everyone for group in np.unique(groups)]
     effects_left, slopes_left = map(np.array, zip(*map(data.hazard, kept), strict=True))
     pairs, pair_spread = data.pair_effects(exponents)
     class_effects, class_spread = _shrunk(effects, _jackknife(effects_left), data.class_sizes > 0)
@@ -77,7 +81,7 @@ def fit_human_like(
         **dict(zip(FITTED, found, strict=True)),
         class_spread=class_spread,
         pair_spread=pair_spread,
-        rate=labels.rate,
+        rate=len(data.wrong) / float(everyone.sum()),
         near_reach=reaches[0],
         far_reach=reaches[1],
         class_effects=tuple(class_effects.tolist()),
@@ -169,6 +173,16 @@ class _FitData:
         order = generator(seed, "human-like", "groups").permutation(n_blocks)
         return np.asarray(order[blocks] % GROUPS, dtype=np.int64)
 
+    def without_groups(self, seed: int) -> list[FloatArray]:
+        """Weights (N,) without one group each; all have flips, and examples that are right."""
+        groups = self.groups(seed)
+        kept = [self.weights * (groups != group) for group in np.unique(groups)]
+        flipped = self.labels != self.clean
+        if len(kept) < 2 or any(not 0 < weights @ flipped < weights.sum() for weights in kept):
+            rule = "wrong and right labels must lie in more than one place each"
+            raise InputError("positions", f"{len(self.wrong)} wrong labels", rule)
+        return kept
+
     def hazard(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(C,) log class effects and (2,) slopes."""
         flipped = (self.labels != self.clean).astype(float)
@@ -227,13 +241,15 @@ class PairMoments:
         gram, moment = np.zeros((len(rest), n_fields, n_fields)), np.zeros((len(rest), n_fields))
         chosen = np.zeros(len(rest), dtype=bool)
         chosen[anchors] = True
-        for members in classes:
-            rows = members[chosen[members]]
-            if not len(rows):
-                continue
+        parts = [
+            (members, rows)
+            for members in classes
+            for rows in _parts(members[chosen[members]], len(members))
+        ]
+        for members, rows in parts:
             apart = cdist(positions[rows], positions[members]).astype(np.float32)
             apart[np.arange(len(rows)), np.searchsorted(members, rows)] = np.inf  # not with itself
-            kernels = [np.exp(apart / -max(length, 1e-30)) for length in lengths]
+            kernels = [np.exp(apart / -length) for length in lengths]
             left, squares = (rest * slopes)[members], np.square(slopes[members])
             for i, first in enumerate(kernels):
                 moment[rows, i] = (rest * slopes)[rows] * (first @ left)
@@ -255,6 +271,11 @@ class PairMoments:
         return spreads
 
 
+def _parts(rows: IntArray, width: int) -> list[IntArray]:
+    """`rows` in parts whose matrices of that width are small."""
+    return np.array_split(rows, -(-len(rows) * width // LARGEST_BLOCK)) if len(rows) else []
+
+
 def fit_hazard(
     flipped: FloatArray,
     clean_labels: IntArray,
@@ -265,30 +286,36 @@ def fit_hazard(
     """(C,) effects a and (p,) slopes b of chances ``1 - exp(-exp(a[class] + covariates b))``.
 
     flipped: (N,) 0 or 1. covariates: (N, p). weights: (N,). Maximum likelihood with a wide prior
-    on the class effects about their mean, by which a class without flips has one. Fisher scoring;
-    classes are eliminated first, so that the cost of many of them is small.
+    on the class effects about their mean, by which a class without flips has one, and on the
+    slopes. Fisher scoring; classes are eliminated first, so that many of them cost little.
     """
-    start = np.log(-np.log1p(-np.average(flipped, weights=weights)))
-    effects, slopes = np.full(n_classes, start), np.zeros(covariates.shape[1])
-    for _ in range(STEPS):
-        hazards = np.exp(np.minimum(effects[clean_labels] + covariates @ slopes, 30.0))
-        odds = hazards / np.maximum(np.expm1(hazards), 1e-300)
+    mean = np.log(-np.log1p(-np.average(flipped, weights=weights)))
+    start = np.r_[np.full(n_classes, mean), np.zeros(covariates.shape[1])]
+
+    def look(at: FloatArray) -> tuple[float, FloatArray]:
+        effects, slopes = at[:n_classes], at[n_classes:]
+        logs = np.clip(effects[clean_labels] + covariates @ slopes, -300.0, 30.0)
+        hazards = np.exp(logs)
+        chances = -np.expm1(-hazards)
+        odds = hazards * (1 - chances) / chances
+        away = effects - effects.mean()
+        value = weights @ (flipped * np.log(chances) - (1 - flipped) * hazards)
+        value -= (away @ away / CLASS_PRIOR**2 + slopes @ slopes / SLOPE_PRIOR**2) / 2
         score = weights * (flipped * (odds + hazards) - hazards)
         information = weights * hazards * odds
-        shrink = (effects.mean() - effects) / CLASS_PRIOR**2
-        by_class = np.bincount(clean_labels, score, n_classes) + shrink
+        by_class = np.bincount(clean_labels, score, n_classes) - away / CLASS_PRIOR**2
         own = np.bincount(clean_labels, information, n_classes) + CLASS_PRIOR**-2
         cross = np.stack(
             [np.bincount(clean_labels, information * column, n_classes) for column in covariates.T]
         )
         inner = (covariates * information[:, None]).T @ covariates - (cross / own) @ cross.T
-        step = np.linalg.solve(inner, covariates.T @ score - (cross / own) @ by_class)
-        slopes = slopes + step
-        change = (by_class - step @ cross) / own
-        effects = effects + change
-        if max(np.abs(step).max(), np.abs(change).max()) < CLOSE_ENOUGH:
-            break
-    return effects, slopes
+        inner += np.eye(len(slopes)) / SLOPE_PRIOR**2
+        slope_score = covariates.T @ score - slopes / SLOPE_PRIOR**2
+        step = np.linalg.solve(inner, slope_score - (cross / own) @ by_class)
+        return float(value), np.r_[(by_class - step @ cross) / own, step]
+
+    found = _climb(start, look)
+    return found[:n_classes], found[n_classes:]
 
 
 def fit_exponents(
@@ -296,22 +323,39 @@ def fit_exponents(
 ) -> FloatArray:
     """(p,) exponents of a conditional logit: which of the other classes a flip goes to.
 
-    covariates: (n, C, p). own, targets: (n,) clean and noisy label. weights: (n,).
+    covariates: (n, C, p). own, targets: (n,) clean and noisy label. weights: (n,). Newton steps on
+    the likelihood with a wide prior.
     """
     rows = np.arange(len(own))
-    found = np.zeros(covariates.shape[2])
     seen = covariates[rows, targets]
-    for _ in range(STEPS):
-        chances = _target_chances(covariates @ found, own)
+    prior = np.eye(covariates.shape[2]) / SLOPE_PRIOR**2
+
+    def look(at: FloatArray) -> tuple[float, FloatArray]:
+        chances = _target_chances(covariates @ at, own)
         mean = np.einsum("nc,ncp->np", chances, covariates)
         away = covariates - mean[:, None]
         information = np.einsum("n,nc,ncp,ncq->pq", weights, chances, away, away, optimize=True)
-        information += np.eye(len(found)) * 1e-9 * max(1.0, weights.sum())
-        step = np.linalg.solve(information, weights @ (seen - mean))
-        found = found + step
+        held = np.maximum(chances[rows, targets], np.finfo(float).tiny)
+        value = weights @ np.log(held) - at @ prior @ at / 2
+        score = weights @ (seen - mean) - prior @ at
+        return float(value), np.linalg.solve(information + prior, score)
+
+    return _climb(np.zeros(covariates.shape[2]), look)
+
+
+def _climb(start: FloatArray, look: Callable[[FloatArray], tuple[float, FloatArray]]) -> FloatArray:
+    """The top of a function; `look` gives its value and a step up, halved while it leads down."""
+    at = start
+    value, step = look(at)
+    for _ in range(STEPS):
+        reached, following = look(at + step)
+        if reached >= value - 1e-12 * abs(value):  # sums of many numbers are rounded
+            at, value, step = at + step, reached, following
+        else:
+            step = step / 2
         if np.abs(step).max() < CLOSE_ENOUGH:
             break
-    return found
+    return at
 
 
 def fit_pair_effects(
@@ -349,16 +393,16 @@ def fit_pair_effects(
 
 def _target_chances(logs: FloatArray, own: IntArray) -> FloatArray:
     """(n, C) chances of targets; none for the own class."""
-    logs = logs - logs.max(axis=1, keepdims=True)
-    chances: FloatArray = np.exp(logs)
-    chances[np.arange(len(own)), own] = 0
+    logs = logs.copy()
+    logs[np.arange(len(own)), own] = -np.inf
+    chances: FloatArray = np.exp(logs - logs.max(axis=1, keepdims=True))
     chances /= chances.sum(axis=1, keepdims=True)
     return chances
 
 
 def _check_used(used: ArrayLike, n_examples: int) -> FloatArray:
     """(N,) weights 1 and 0."""
-    mask = np.asarray(used)
+    mask = as_array(used, "used")
     if mask.shape != (n_examples,) or mask.dtype != bool:
         raise InputError("used", f"{mask.dtype} {mask.shape}", f"must be bool ({n_examples},)")
     return mask.astype(np.float64)
@@ -389,7 +433,8 @@ def _source(labels: NoisyLabels, data: _FitData, seed: int) -> dict[str, object]
         "generator": labels.receipt.generator,
         "n_examples": len(labels),
         "n_classes": labels.n_classes,
-        "flips": int(labels.flipped.sum()),
+        "used": int(data.weights.sum()),
+        "flips": len(data.wrong),
         "dimensions": int(points.shape[1]),
         "seed": seed,
         "labels_sha256": hash_array(labels.labels),
