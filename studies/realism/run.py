@@ -50,7 +50,9 @@ KINDS = {
     "human-like": "human-like:{r},like={set},effects=fitted",
     "human-like, no effects": "human-like:{r},like={set}",
 }
-SPLITS = 10
+SPLITS = {"boosting": 10, "strong": 5}
+FLOORS = {"boosting": 10, "strong": 1}
+"In so many of the splits people are compared with people too."
 BLOCKS = 150
 
 
@@ -170,9 +172,10 @@ def candidates(study: Study, set_: str) -> Iterator[tuple[str, object]]:
 def bars(study: Study, discriminators: list[str]) -> None:
     """What is carried over: to other places, other classes, another rate."""
     for discriminator in discriminators:
-        for split in range(SPLITS):
+        splits = SPLITS[discriminator]
+        for split in range(splits):
             _half(study, split, discriminator)
-        for split in range(SPLITS):
+        for split in range(splits):
             _classes(study, split, discriminator)
         for seed in range(3):
             _rate(study, seed, discriminator)
@@ -197,8 +200,8 @@ def _carried(
 ) -> None:  # fmt: skip
     """Fitted on the examples `fitted_on` alone, made for the others alone: nothing is shared."""
     key = {"part": "bars", "reference": set_, "candidate": name, "split": split, "seed": split}
-    human = [f"human {other}" for other in ("random_label2", "random_label3")]
-    floors = [{**key, "candidate": f"{name}: {other}"} for other in human]
+    people = ("random_label2", "random_label3") if split < FLOORS[discriminator] else ()
+    floors = [{**key, "candidate": f"{name}: human {other}"} for other in people]
     if all(study.rows.has(**k, discriminator=discriminator) for k in (key, *floors)):
         return
     labels, others = study.sets[set_], np.flatnonzero(~fitted_on)
@@ -211,7 +214,7 @@ def _carried(
             study.clean[others], n_classes=10, positions=study.positions[others], seed=split
         )
         study.test(reference, made, place, discriminator, key)
-    for k, other in zip(floors, ("random_label2", "random_label3"), strict=True):
+    for k, other in zip(floors, people, strict=True):
         candidate = study.sets[other].take(others)
         if candidate.rate >= reference.rate and not study.rows.has(
             **k, discriminator=discriminator
@@ -223,6 +226,8 @@ def _rate(study: Study, seed: int, discriminator: str) -> None:
     """From random_label1 to other sets: only the rate is changed."""
     human = fit_human_like(study.sets["random_label1"], study.positions)
     for set_ in ("worse_label", "random_label2", "random_label3", "aggre_label"):
+        if set_ != "worse_label" and seed >= FLOORS[discriminator]:
+            continue
         reference = study.sets[set_]
         key = {"part": "bars", "reference": set_, "candidate": "fitted to random_label1",
                "split": "", "seed": seed}  # fmt: skip
