@@ -254,6 +254,19 @@ def order(study: Study) -> None:
             ]
             lines.append(f"{name},{lag}," + ",".join(f"{a:.5f},{b:.5f}" for a, b in parts))
     write_text(HERE / "order.csv", "\n".join(lines) + "\n")
+    lines = ["first,second,correlation,error,both_wrong,expected"]
+    people = HUMAN[1:4]
+    for i, first in enumerate(people):
+        for second in people[i + 1 :]:
+            a, b = study.sets[first], study.sets[second]
+            rest = [s.flipped - s.rate_per_class[study.clean] for s in (a, b)]
+            r = float(np.corrcoef(*rest)[0, 1])
+            both = float((a.flipped & b.flipped).mean())
+            chance = float((a.rate_per_class * b.rate_per_class)[study.clean].mean())
+            lines.append(
+                f"{first},{second},{r:.4f},{len(rest[0]) ** -0.5:.4f},{both:.4f},{chance:.4f}"
+            )
+    write_text(HERE / "same_image.csv", "\n".join(lines) + "\n")
 
 
 def page() -> str:
@@ -348,6 +361,15 @@ def _order_lines(rows: list[dict[str, str]]) -> list[str]:
             mean, error = (weights @ found[:, 0]) / weights.sum(), weights.sum() ** -0.5
             cells.append(f"{mean:+.4f} ({error:.4f})")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "Do different people err on the same images? Share of images that both label "
+              "wrong, and what it would be if people erred independently within a class.", "",
+              "| one | other | both wrong | expected | correlation |",
+              "|---|---|---:|---:|---:|"]  # fmt: skip
+    for row in csv.DictReader((HERE / "same_image.csv").open()):
+        lines.append(
+            f"| {row['first']} | {row['second']} | {row['both_wrong']} | {row['expected']} | "
+            f"{row['correlation']} ({row['error']}) |"
+        )
     return lines
 
 
