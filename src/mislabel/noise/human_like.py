@@ -261,8 +261,8 @@ class HumanPlace:
 
     @classmethod
     def of(cls, positions: PointArray, clean_labels: IntArray, n_classes: int) -> "HumanPlace":
-        """k is 100, but at most half the mean size of a class (and at least 2)."""
-        k = min(NEIGHBORS, max(2, len(clean_labels) // (2 * n_classes)))
+        """With `neighbor_count` neighbours each."""
+        k = neighbor_count(len(clean_labels), n_classes)
         near = Neighborhood.of(positions, clean_labels, n_classes, k=k)
         k = near.neighbors.shape[1]
         log_mixing = np.log((near.other_share(k) * k + 1) / (k + 1))
@@ -297,6 +297,11 @@ class HumanPlace:
         counts = np.bincount(flat, minlength=len(rows) * c).reshape(len(rows), c)
         logs: FloatArray = np.log((counts + 1) / (k + 1))
         return logs
+
+
+def neighbor_count(n_examples: int, n_classes: int) -> int:
+    """k: 100, but at most half the mean size of a class, and at least 2."""
+    return min(NEIGHBORS, n_examples - 1, max(2, n_examples // (2 * n_classes)))
 
 
 def log_hazard(human: HumanParameters, place: HumanPlace, rng: np.random.Generator) -> FloatArray:

@@ -70,7 +70,9 @@ def fit_human_like(
     moments = data.pair_moments(effects, slopes)
     effects_left, slopes_left = map(np.array, zip(*map(data.hazard, kept), strict=True))
     pairs, pair_spread = data.pair_effects(exponents)
-    class_effects, class_spread = _shrunk(effects, _jackknife(effects_left), data.class_sizes > 0)
+    class_errors = _jackknife(effects_left - effects_left.mean(axis=1, keepdims=True))
+    class_effects, class_spread = _shrunk(effects, class_errors, data.class_sizes > 0)
+    by_class = {f"class_effects[{c}]": error for c, error in enumerate(class_errors.tolist())}
     left = np.c_[
         slopes_left,
         [moments.spreads(weights) for weights in kept],
@@ -86,7 +88,7 @@ def fit_human_like(
         far_reach=reaches[1],
         class_effects=tuple(class_effects.tolist()),
         pair_effects=tuple(map(tuple, pairs.tolist())),
-        errors=dict(zip(FITTED, _jackknife(left).tolist(), strict=True)),
+        errors=dict(zip(FITTED, _jackknife(left).tolist(), strict=True)) | by_class,
         source=_source(labels, data, seed),
     )
 

@@ -1,0 +1,198 @@
+"""``mislabel realism fit``: the parameters of human-like noise, from labels people gave."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mislabel.cli.options import Features, Json, Map, check_output, print_json, progress_bar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mislabel.noise.human_like import HumanParameters
+
+MOST_CLASSES, MOST_PAIRS = 20, 10
+"Rows of a table; the file has all."
+
+
+def fit(
+    labels: Annotated[
+        Path, typer.Argument(help="File of the labels that people gave, wrong ones among them.")
+    ],
+    column: Annotated[
+        str | None, typer.Option("--column", help="Which labels of a file with several sets.")
+    ] = None,
+    clean: Annotated[
+        Path | None,
+        typer.Option("--clean", help="File of clean labels, for a label file that has none."),
+    ] = None,
+    map: Map = None,
+    features: Features = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File of the parameters, for human-like noise: .json."),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Draw them to this file: .png, .svg, .pdf.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Of the sample of pairs and the blocks of the errors.")
+    ] = 0,
+    json: Json = False,
+) -> None:
+    """Fit human-like noise to labels: where people err, to what, and how much together.
+
+    The file goes to --like of mislabel noise human-like, which makes such noise on other data, at
+    any rate. Give the kind of place that the noise will be made on: a map for a map.
+
+    Example: mislabel realism fit CIFAR-10_human.pt --column random_label1 --map map.parquet
+    -o human.json
+    """
+    _check_files(output, picture)
+    known = _clean(clean)
+    with progress_bar() as (say, _):
+        say("Reading labels")
+        from mislabel.labels import load_labels
+        from mislabel.noise.human_like_fit import fit_human_like
+
+        given = load_labels(labels, clean_labels=known, column=column)
+        positions = _positions(map, features)
+        say(f"Fitting {len(given)} labels")
+        human = fit_human_like(given, positions, seed=seed)
+    if output is not None:
+        human.save(output)
+    if picture is not None:
+        from mislabel.report.figures import save_figure
+        from mislabel.report.human_like_figure import human_like_figure
+
+        save_figure(human_like_figure(human), picture)
+    if json:
+        print_json(human.to_json())
+    else:
+        _print(human)
+
+
+def _check_files(output: Path | None, picture: Path | None) -> None:
+    """Both can be written, before any work."""
+    from mislabel.report.figures import check_figure_path
+
+    if output is not None:
+        check_output(output, ".json")
+    if picture is not None:
+        check_output(picture, check_figure_path(picture, "picture").suffix, "picture")
+
+
+def _clean(path: Path | None) -> "NDArray[np.int64] | None":
+    from mislabel.labels import load_labels
+
+    return None if path is None else load_labels(path, argument="clean").labels
+
+
+def _positions(map: Path | None, features: Path | None) -> "NDArray[np.float32]":
+    """The map or the features; one of them is needed."""
+    from mislabel.errors import InputError
+    from mislabel.features import load_features, load_map
+
+    if (map is None) == (features is None):
+        given = None if map is None else str(map)
+        raise InputError("map", given, "give either --map or --features")
+    if map is not None:
+        return load_map(map)
+    assert features is not None
+    return load_features(features)
+
+
+def _print(human: "HumanParameters") -> None:
+    """The parameters in words, the effects of classes, and the strongest of pairs."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    source = human.source
+    console.print(
+        f"{source['flips']:,} of {source['used']:,} labels are wrong ({100 * human.rate:.1f} %), "
+        f"{source['n_classes']} classes, places of {source['dimensions']} dimensions."
+    )
+    table = Table("", box=SIMPLE_HEAD, show_edge=False)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("error", justify="right", no_wrap=True)
+    table.add_column("in words", overflow="fold")
+    for name, sentence in sentences(human).items():
+        error = human.errors.get(name)
+        shown = "" if error is None else f"{error:.3f}"
+        table.add_row(name.replace("_", " "), f"{getattr(human, name):.3f}", shown, sentence)
+    console.print(table)
+    for title, rows in (
+        ("Effects of classes", _classes(human)),
+        ("Effects of pairs", _pairs(human)),
+    ):
+        console.print()
+        console.print(title)
+        for row in rows:
+            console.print(f"  {row}")
+
+
+def sentences(human: "HumanParameters") -> dict[str, str]:
+    """What each parameter says about people, by name."""
+    from math import exp
+
+    from mislabel.noise.human_like import neighbor_count
+
+    k = neighbor_count(human.source["n_examples"], human.source["n_classes"])
+    near, far = (_share(human.near_reach), _share(human.far_reach))
+    return {
+        "mixing": "An example all of whose neighbours are of other classes flips "
+        f"{_times((k + 1) ** human.mixing)} as often as one with none.",
+        "loneliness": "The loneliest example of a class flips "
+        f"{_times(exp(human.loneliness))} as often as the most crowded.",
+        "near_spread": f"Among neighbours within {near} of the data: where many err, they do "
+        f"{_times(exp(human.near_spread))} as often as usual.",
+        "far_spread": f"The same over wider places, of {far} of the data: "
+        f"{_times(exp(human.far_spread))}.",
+        "target_mixing": "A class that all neighbours are of is taken "
+        f"{_times((k + 1) ** human.target_mixing)} as often as one that none is of.",
+        "target_closeness": "A class that is ten times as common among the neighbours of the own "
+        f"class is taken {_times(10**human.target_closeness)} as often.",
+        "class_spread": "Classes differ: one a standard deviation above the mean flips "
+        f"{_times(exp(human.class_spread))} as often.",
+        "pair_spread": "Pairs of classes are confused more or less often than this explains, by "
+        f"{100 * human.pair_spread:.0f} % (standard deviation).",
+    }
+
+
+def _classes(human: "HumanParameters") -> list[str]:
+    """How often each class flips, against the mean; the strongest where there are many."""
+    from math import exp
+
+    order = sorted(range(len(human.class_effects)), key=lambda c: -abs(human.class_effects[c]))
+    rows = [
+        f"class {c} flips {_times(exp(human.class_effects[c]))} as often"
+        for c in sorted(order[:MOST_CLASSES])
+    ]
+    more = len(order) - MOST_CLASSES
+    return [*rows, f"... {more} more, which differ less"] if more > 0 else rows
+
+
+def _pairs(human: "HumanParameters") -> list[str]:
+    """The pairs whose factors are farthest from 1."""
+    import numpy as np
+
+    factors = np.array(human.pair_effects)
+    apart = np.abs(np.log(np.maximum(factors, np.finfo(float).tiny)))
+    order = np.argsort(-apart, axis=None, kind="stable")[:MOST_PAIRS]
+    return [
+        f"{own} is taken for {target} {_times(factors[own, target])} as often as expected"
+        for own, target in (divmod(int(place), len(factors)) for place in order)
+        if apart[own, target] > 0
+    ] or ["no pair differs"]
+
+
+def _times(factor: float) -> str:
+    return f"{factor:.2f} times" if factor < 100 else f"{factor:.3g} times"
+
+
+def _share(reach: float) -> str:
+    return f"{100 * reach:g} %"
