@@ -19,6 +19,7 @@ to data that have none. An example i of class y is a Poisson trial: it flips wit
 A flip goes to class c with chances in proportion to ``((count + 1) / (k + 1)) ** target_mixing``,
 where `count` of the k neighbours are of class c, times ``(M[y, c] + 0.001) ** target_closeness``,
 where M[y, c] is the mean share of c among the neighbours of class y, times the effect of the pair.
+A class without examples, whose place nobody knows, has ``exp(target_absent)`` besides.
 """
 
 import json
@@ -93,6 +94,7 @@ class HumanParameters:
     class_spread: float
     pair_spread: float
     rate: float
+    target_absent: float = 0.0
     near_reach: float = 0.001
     far_reach: float = 0.03
     class_effects: tuple[float, ...] = ()
@@ -271,6 +273,12 @@ class HumanPlace:
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         return cls(near, log_mixing, 0.5 - near.typicality, np.log(shares + CLOSENESS_FLOOR))
 
+    @property
+    def absent(self) -> BoolArray:
+        """(C,) the classes without examples."""
+        absent: BoolArray = np.bincount(self.near.clean_labels, minlength=self.near.n_classes) == 0
+        return absent
+
     def left_over(self, values: FloatArray) -> FloatArray:
         """(N,) `values` less what class, mixing and isolation explain of them (least squares).
 
@@ -381,7 +389,8 @@ def log_target_chances(human: HumanParameters, place: HumanPlace, rows: IntArray
     """(n, C) logarithm of the chances of each class for flips of `rows`, up to a constant."""
     clean = place.near.clean_labels[rows]
     logs: FloatArray = human.target_mixing * place.log_target_mixing(rows)
-    logs += (human.target_closeness * place.log_closeness)[clean]
+    by_class = human.target_closeness * place.log_closeness + human.target_absent * place.absent
+    logs += by_class[clean]
     if human.pair_effects:
         effects = np.array(human.pair_effects)
         logs += np.log(np.maximum(effects, np.finfo(float).tiny))[clean]

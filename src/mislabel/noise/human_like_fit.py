@@ -6,7 +6,9 @@ Three steps, each with a plain meaning.
    mixing and the isolation of an example; the fields are left out.
 2. **Together.** What is left, ``r = flipped - chance``, is multiplied over pairs of one class. To
    first order its expectation is ``s_i s_j (near^2 exp(-d / near_length) + far^2 exp(-d /
-   far_length))`` with the slopes ``s = d chance / d log hazard``: least squares, at least 0.
+   far_length))`` with the slopes ``s = d chance / d log hazard``: least squares, at least 0. The
+   exponentials are less their means over the class, which the class effects have taken: without
+   this a field as wide as a class would seem to be none.
 3. **To what.** Newton steps on the likelihood of the targets in the two exponents; then the effect
    of each pair, how much oftener it is seen than expected, shrunk as gamma-Poisson counts are.
 
@@ -14,7 +16,7 @@ Standard errors are those of the jackknife over groups of blocks of the points, 
 do not count as independent. Class effects are shrunk by theirs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,7 +28,7 @@ from mislabel.files import hash_array
 from mislabel.labels import NoisyLabels, as_array
 from mislabel.noise.base import FloatArray, IntArray, check_points
 from mislabel.noise.human_like import HumanParameters, HumanPlace, reach_lengths
-from mislabel.noise.rates import members_of_classes
+from mislabel.noise.rates import BoolArray, members_of_classes
 from mislabel.seeds import child_state, generator
 from mislabel.versions import library_versions
 
@@ -94,7 +96,8 @@ def fit_human_like(
 
 
 FITTED = (
-    "mixing", "loneliness", "near_spread", "far_spread", "target_mixing", "target_closeness"
+    "mixing", "loneliness", "near_spread", "far_spread", "target_mixing", "target_closeness",
+    "target_absent",
 )  # fmt: skip
 "In the order in which `fit_human_like` finds them."
 
@@ -160,9 +163,11 @@ class _FitData:
 
     @cached_property
     def target_covariates(self) -> FloatArray:
-        """(flips, C, 2) logarithms of what the two exponents are exponents of."""
+        """(flips, C, 3) logarithms of what the exponents are exponents of, and who is absent."""
         mixing = self.place.log_target_mixing(self.wrong)
-        return np.stack([mixing, self.place.log_closeness[self.clean[self.wrong]]], axis=2)
+        closeness = self.place.log_closeness[self.clean[self.wrong]]
+        absent = np.broadcast_to(self.place.absent.astype(float), mixing.shape)
+        return np.stack([mixing, closeness, absent], axis=2)
 
     def groups(self, seed: int) -> IntArray:
         """(N,) groups of examples that lie together, of which one at a time is left out."""
@@ -191,7 +196,7 @@ class _FitData:
         return fit_hazard(flipped, self.clean, self.covariates, self.n_classes, weights)
 
     def exponents(self, weights: FloatArray) -> FloatArray:
-        """(2,) exponents of the targets."""
+        """(3,) exponents of the targets."""
         own, target = self.clean[self.wrong], self.labels[self.wrong]
         return fit_exponents(self.target_covariates, own, target, weights[self.wrong])
 
@@ -237,27 +242,18 @@ class PairMoments:
         lengths: tuple[float, ...],
     ) -> "PairMoments":
         """rest, slopes: (N,) r and s. classes: the examples of each. lengths: of the fields."""
-        from scipy.spatial.distance import cdist
-
         n_fields = len(lengths)
         gram, moment = np.zeros((len(rest), n_fields, n_fields)), np.zeros((len(rest), n_fields))
         chosen = np.zeros(len(rest), dtype=bool)
         chosen[anchors] = True
-        parts = [
-            (members, rows)
-            for members in classes
-            for rows in _parts(members[chosen[members]], len(members))
-        ]
-        for members, rows in parts:
-            apart = cdist(positions[rows], positions[members]).astype(np.float32)
-            apart[np.arange(len(rows)), np.searchsorted(members, rows)] = np.inf  # not with itself
-            kernels = [np.exp(apart / -length) for length in lengths]
+        for members in classes:
             left, squares = (rest * slopes)[members], np.square(slopes[members])
-            for i, first in enumerate(kernels):
-                moment[rows, i] = (rest * slopes)[rows] * (first @ left)
-                for j, second in enumerate(kernels[: i + 1]):
-                    both = np.square(slopes[rows]) * ((first * second) @ squares)
-                    gram[rows, i, j] = gram[rows, j, i] = both
+            for rows, kernels in _kernels(positions, members, chosen[members], lengths):
+                for i, first in enumerate(kernels):
+                    moment[rows, i] = (rest * slopes)[rows] * (first @ left)
+                    for j, second in enumerate(kernels[: i + 1]):
+                        both = np.square(slopes[rows]) * ((first * second) @ squares)
+                        gram[rows, i, j] = gram[rows, j, i] = both
         return cls(anchors, gram[anchors], moment[anchors])
 
     def spreads(self, weights: FloatArray) -> FloatArray:
@@ -273,9 +269,36 @@ class PairMoments:
         return spreads
 
 
-def _parts(rows: IntArray, width: int) -> list[IntArray]:
-    """`rows` in parts whose matrices of that width are small."""
-    return np.array_split(rows, -(-len(rows) * width // LARGEST_BLOCK)) if len(rows) else []
+def _kernels(
+    positions: FloatArray,
+    members: IntArray,
+    chosen: BoolArray,
+    lengths: tuple[float, ...],
+) -> Iterator[tuple[IntArray, list[FloatArray]]]:
+    """Some anchors (n,) of a class, and by length their correlation with its members (n, m).
+
+    The correlation of fields whose mean over the class is taken away. 0 with the anchor itself.
+    chosen: (m,) which of `members` are anchors; the mean over the class is taken over them.
+    """
+    from scipy.spatial.distance import cdist
+
+    places = np.flatnonzero(chosen)
+    n_parts = -(-len(places) * len(members) // LARGEST_BLOCK)
+    parts = np.array_split(places, n_parts) if len(places) else []
+
+    def plain(part: IntArray) -> list[FloatArray]:
+        apart = cdist(positions[members[part]], positions[members]).astype(np.float32)
+        return [np.exp(apart / -length) for length in lengths]
+
+    sums = [[kernel.sum(axis=0) for kernel in plain(part)] for part in parts]
+    means = [np.sum(column, axis=0) / len(places) for column in zip(*sums, strict=True)]
+    for part in parts:
+        kernels = plain(part)
+        for kernel, mean in zip(kernels, means, strict=True):
+            kernel -= kernel.mean(axis=1, keepdims=True)
+            kernel -= mean - mean.mean()
+            kernel[np.arange(len(part)), part] = 0
+        yield members[part], kernels
 
 
 def fit_hazard(
