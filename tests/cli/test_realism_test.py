@@ -63,20 +63,37 @@ def test_columns_and_clean_labels(capsys: pytest.CaptureFixture[str]) -> None:
     np.save("human.npy", draw("symmetric:0.3").labels)
     called = call(capsys, *QUICK, "--reference", "human.npy", "--clean", "clean.npy", "--json")
     assert called.status == 0
-    called = call(capsys, *QUICK, "--candidate-column", "nosuch")
+    called = call(capsys, *QUICK, "--candidate", "patches.csv:nosuch")
     assert called.status == 2 and called.err.startswith("mislabel: error: candidate")
+
+
+def test_a_candidate_is_drawn_from_its_spec(capsys: pytest.CaptureFixture[str]) -> None:
+    called = call(capsys, *QUICK, "--candidate", "symmetric:0.3", "--json")
+    drawn = make_noise("symmetric:0.3").corrupt(CLEAN, seed=0)
+    wanted = two_sample_test(draw("symmetric:0.3"), drawn, POINTS, n_permutations=99)
+    assert json.loads(called.out)["auc"] == wanted.auc
+
+
+def test_features_go_before_the_map(capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("features.npy", np.hstack([POINTS, POINTS[:, :1] ** 2]))
+    both = call(capsys, *QUICK, "--features", "features.npy", "--json")
+    one = call(capsys, *WORDS, *QUICK[8:], "--features", "features.npy", "--json")
+    assert json.loads(both.out)["auc"] == json.loads(one.out)["auc"]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (WORDS, "map=None: give either --map or --features"),
-        ((*QUICK, "--features", "map.npy"), "map='map.npy': give either --map or --features"),
+        (WORDS, "map=None: give --map or --features"),
         (
             (*QUICK, "--candidate", "less.csv"),
             "candidate='rate 0.1000': is below the reference's rate 0.3000; draw it at that rate",
         ),
-        ((*QUICK, "--candidate", "none.csv"), "candidate='none.csv': no such file"),
+        (
+            (*QUICK, "--candidate", "none.csv"),
+            "candidate='none.csv': is neither a file, nor FILE:COLUMN, nor a noise such as "
+            "human:random_label1",
+        ),
         ((*QUICK, "--at-most", "2"), "at-most=2.0: must be between 0 and 1"),
         ((*QUICK, "-o", "x.csv"), "output='x.csv': must end in .json"),
         ((*QUICK, "--picture", "x.bmp"), "picture='x.bmp': must end in .png, .svg or .pdf"),

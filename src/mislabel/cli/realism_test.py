@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mislabel.cli.label_sets import load_label_sets, load_points
 from mislabel.cli.options import Features, Json, Map, check_output, print_json, progress_bar
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from mislabel.realism.two_sample_result import TwoSampleResult
 
 ABOVE = 1
@@ -20,17 +18,16 @@ MOST_CLASSES = 20
 
 def test(
     reference: Annotated[
-        Path, typer.Option("--reference", help="Label file to compare with, human labels say.")
+        str,
+        typer.Option(
+            "--reference",
+            help="What to compare with, human labels say: a label file, FILE:COLUMN of a file with "
+            "several sets, or a noise spec (human:random_label1).",
+        ),
     ],
-    candidate: Annotated[Path, typer.Option("--candidate", help="Label file that is tested.")],
-    reference_column: Annotated[
-        str | None,
-        typer.Option("--reference-column", help="Which labels of a file with several sets."),
-    ] = None,
-    candidate_column: Annotated[
-        str | None,
-        typer.Option("--candidate-column", help="Which labels of a file with several sets."),
-    ] = None,
+    candidate: Annotated[
+        str, typer.Option("--candidate", help="What is tested, given in the same ways.")
+    ],
     clean: Annotated[
         Path | None,
         typer.Option("--clean", help="File of clean labels, for label files that have none."),
@@ -63,11 +60,13 @@ def test(
 
     It sees, per example, the class, the label, and the noise among the nearest neighbours, learns
     on some blocks of the map or of the features, and is tested on others. AUC 0.5: it cannot.
-    A candidate with a higher rate is thinned to the reference's.
+    A candidate with a higher rate is thinned to the reference's. Neighbours come from the features
+    where both are given; a noise that is drawn takes the map.
 
-    Example: mislabel realism test --reference CIFAR-10_human.pt --reference-column random_label1
-    --candidate cluster.csv --map map.parquet --picture test.png
+    Example: mislabel realism test --reference human:random_label1 --candidate cluster.csv
+    --map map.parquet --picture test.png
     """
+    from mislabel.errors import InputError
     from mislabel.files import write_json
     from mislabel.report.figures import check_figure_path, save_figure
 
@@ -76,20 +75,22 @@ def test(
     if picture is not None:
         check_output(picture, check_figure_path(picture, "picture").suffix, "picture")
     _check_bound(at_most)
-    known = _clean(clean)
     with progress_bar("Training") as (say, count):
-        say("Finding neighbours")
-        from mislabel.labels import load_labels
+        say("Reading labels")
         from mislabel.realism.two_sample import two_sample_test
 
+        points = load_points(map, features)
+        if not points:
+            raise InputError("map", None, "give --map or --features")
+        names = ["reference", "candidate"]
+        people, made = load_label_sets(
+            [reference, candidate], clean, names, points, seed, options=names
+        )
+        say("Finding neighbours")
         result = two_sample_test(
-            load_labels(
-                reference, clean_labels=known, column=reference_column, argument="reference"
-            ),
-            load_labels(
-                candidate, clean_labels=known, column=candidate_column, argument="candidate"
-            ),
-            _positions(map, features),
+            people.labels,
+            made.labels,
+            next(iter(points.values())),
             discriminator=discriminator,
             n_permutations=permutations,
             importance=importance,
@@ -115,26 +116,6 @@ def _check_bound(at_most: float | None) -> None:
 
     if at_most is not None and not 0 <= at_most <= 1:
         raise InputError("at-most", at_most, "must be between 0 and 1")
-
-
-def _clean(path: Path | None) -> "NDArray[np.int64] | None":
-    from mislabel.labels import load_labels
-
-    return None if path is None else load_labels(path, argument="clean").labels
-
-
-def _positions(map: Path | None, features: Path | None) -> "NDArray[np.float32]":
-    """The map or the features; one of them is needed."""
-    from mislabel.errors import InputError
-    from mislabel.features import load_features, load_map
-
-    if (map is None) == (features is None):
-        given = None if map is None else str(map)
-        raise InputError("map", given, "give either --map or --features")
-    if map is not None:
-        return load_map(map)
-    assert features is not None
-    return load_features(features)
 
 
 def _print(result: "TwoSampleResult") -> None:
