@@ -23,7 +23,7 @@ A class without examples, whose place nobody knows, has ``exp(target_absent)`` b
 """
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -419,7 +419,7 @@ def _from_json(value: Any, shown: str, argument: str) -> HumanParameters:
         raise broken("")
     if value.get("format") != FORMAT:
         raise InputError(argument, shown, f"has format {value.get('format')!r}, not {FORMAT}")
-    held: dict[str, Any] = {name: value.get(name) for name in HumanParameters.__annotations__}
+    held = {one.name: value.get(one.name, _default(one)) for one in fields(HumanParameters)}
     for name, kind in HumanParameters.__annotations__.items():
         if kind is float and not _is_within(held[name], *_limits(name)):
             raise broken(f": {name} is {held[name]!r}")
@@ -436,6 +436,11 @@ def _from_json(value: Any, shown: str, argument: str) -> HumanParameters:
     held["class_effects"] = tuple(classes.tolist())
     held["pair_effects"] = tuple(map(tuple, pairs.tolist()))
     return HumanParameters(**held)
+
+
+def _default(field_: Field[Any]) -> Any:
+    """What a file that lacks the field means; None for one that it needs."""
+    return field_.default if field_.default not in (MISSING, ()) else None
 
 
 def _limits(name: str) -> tuple[float, float]:

@@ -49,7 +49,7 @@ def _draw_mixing(axes: Axes, human: HumanParameters) -> None:
     logs = np.log((share * k + 1) / (k + 1)) - np.log((k / 2 + 1) / (k + 1))
     _draw_curve(axes, 100 * share, logs, human.mixing, human.errors.get("mixing", 0.0))
     axes.set_xlabel(f"neighbours of other classes, % of {k}")
-    axes.set_ylabel("flips, against half of them")
+    axes.set_ylabel("flips (1: at 50 %)")
 
 
 def _draw_typicality(axes: Axes, human: HumanParameters) -> None:
@@ -57,7 +57,7 @@ def _draw_typicality(axes: Axes, human: HumanParameters) -> None:
     error = human.errors.get("loneliness", 0.0)
     _draw_curve(axes, 100 * place, 0.5 - place, human.loneliness, error)
     axes.set_xlabel("typicality within the class, percentile")
-    axes.set_ylabel("flips, against the middle")
+    axes.set_ylabel("flips (1: in the middle)")
 
 
 def _draw_curve(
@@ -82,7 +82,7 @@ def _draw_classes(axes: Axes, human: HumanParameters, names: list[str]) -> None:
     axes.set_ylim(bottom=0)
     _name(axes, "x", names)
     axes.set_xlabel("class")
-    axes.set_ylabel("flips, against the mean class")
+    axes.set_ylabel("flips (1: the mean class)")
 
 
 def _draw_pairs(figure: Figure, axes: Axes, human: HumanParameters, names: list[str]) -> None:
