@@ -264,7 +264,9 @@ class PairMoments:
         gram, moment = np.einsum("a,aij->ij", w, self.gram), w @ self.moment
         scale = np.sqrt(np.diag(gram))
         scale[scale == 0] = 1
-        found, _ = nnls(gram / np.outer(scale, scale), moment / scale)
+        values, vectors = np.linalg.eigh(gram / np.outer(scale, scale))
+        roots = np.sqrt(np.maximum(values, 1e-9))  # two equal lengths share what there is
+        found, _ = nnls((vectors * roots).T, vectors.T @ (moment / scale) / roots)
         spreads: FloatArray = np.sqrt(found / scale)
         return spreads
 
