@@ -143,7 +143,7 @@ def sentences(human: "HumanParameters") -> dict[str, str]:
 
     k = neighbor_count(human.source["n_examples"], human.source["n_classes"])
     near, far = (_share(human.near_reach), _share(human.far_reach))
-    return {
+    found = {
         "mixing": "An example all of whose neighbours are of other classes flips "
         f"{_times((k + 1) ** human.mixing)} as often as one with none.",
         "loneliness": "The loneliest example of a class flips "
@@ -161,6 +161,12 @@ def sentences(human: "HumanParameters") -> dict[str, str]:
         "pair_spread": "Pairs of classes are confused more or less often than this explains, by "
         f"{100 * human.pair_spread:.0f} % (standard deviation).",
     }
+    if human.target_absent:
+        found["target_absent"] = (
+            f"A class without examples is taken {_times(exp(human.target_absent))} as often as "
+            "that says."
+        )
+    return found
 
 
 def _classes(human: "HumanParameters") -> list[str]:

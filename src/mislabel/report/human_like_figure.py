@@ -103,7 +103,7 @@ def _draw_pairs(figure: Figure, axes: Axes, human: HumanParameters, names: list[
     axes.set_xlabel("wrong label")
     axes.set_ylabel("class")
     bar = figure.colorbar(image, ax=axes)
-    ticks = [tick for tick in (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8) if 1 / top <= tick <= top]
+    ticks = [2.0**power for power in range(-3, 4) if 2 ** abs(power) <= 1.001 * top]
     bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     bar.ax.minorticks_off()
     bar.set_label("times as often as expected")
