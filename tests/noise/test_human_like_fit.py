@@ -1,6 +1,7 @@
 """The fit of human-like noise: its steps against plain twins and by hand; what it recovers."""
 
 import math
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -371,3 +372,12 @@ def test_what_cannot_be_fitted() -> None:
         with pytest.raises(InputError) as caught:
             fit_human_like(given, where, **options)  # type: ignore[arg-type]
         assert str(caught.value) == message
+
+
+def test_python_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).parents[2] / "docs" / "human-like.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S)
+    exec(compile(example, page.name, "exec"), {})  # our own text
+    first, second = capsys.readouterr().out.splitlines()
+    assert float(first.split()[0]) == 359 / 1797  # 20 % of 1797 is 359 to the nearest
+    assert len(second.split()) == 2
