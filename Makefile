@@ -22,6 +22,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/learning.py
 	$(BIN)/python benchmarks/memorization.py
 	$(BIN)/python benchmarks/networks.py
+	$(BIN)/python benchmarks/realism.py
 
 clean:
 	rm -rf $(VENV) build dist
