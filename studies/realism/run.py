@@ -23,6 +23,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,7 @@ SPLITS = {"boosting": 10, "strong": 5}
 FLOORS = {"boosting": 10, "strong": 1}
 "In so many of the splits people are compared with people too."
 BLOCKS = 150
+NO_PAIRS = ((1.0,) * 10,) * 10
 
 
 class Rows:
@@ -224,20 +226,28 @@ def _carried(
 ) -> None:  # fmt: skip
     """Fitted on the examples `fitted_on` alone, made for the others alone: nothing is shared."""
     key = {"part": "bars", "reference": set_, "candidate": name, "split": split, "seed": split}
+    known = {**key, "candidate": f"{name}, rates of the classes known"}
     people = ("random_label2", "random_label3") if split < FLOORS[discriminator] else ()
     floors = [{**key, "candidate": f"{name}: human {other}"} for other in people]
-    if all(study.rows.has(**k, discriminator=discriminator) for k in (key, *floors)):
+    wanted = (key, *([known] if effects == "none" else []), *floors)
+    if all(study.rows.has(**k, discriminator=discriminator) for k in wanted):
         return
     labels, others = study.sets[set_], np.flatnonzero(~fitted_on)
     reference = labels.take(others)
     place = Neighborhood.of(study.positions[others], study.clean[others], 10, k=300)
-    if not study.rows.has(**key, discriminator=discriminator):
-        used = np.flatnonzero(fitted_on)
-        human_ = fit_human_like(labels.take(used), study.positions[used])
-        made = human_.noise(reference.rate, effects=effects).corrupt(
-            study.clean[others], n_classes=10, positions=study.positions[others], seed=split
-        )
-        study.test(reference, made, place, discriminator, key)
+    used = np.flatnonzero(fitted_on)
+    human_ = fit_human_like(labels.take(used), study.positions[used])
+    makers = [(key, human_, effects)]
+    if effects == "none":  # five numbers of the other classes, and nothing else of them
+        own = fit_human_like(reference, study.positions[others])
+        makers.append((known, replace(human_, class_effects=own.class_effects,
+                                      pair_effects=NO_PAIRS), "fitted"))  # fmt: skip
+    for k, parameters, kind in makers:
+        if not study.rows.has(**k, discriminator=discriminator):
+            made = parameters.noise(reference.rate, effects=kind).corrupt(
+                study.clean[others], n_classes=10, positions=study.positions[others], seed=split
+            )
+            study.test(reference, made, place, discriminator, k)
     for k, other in zip(floors, people, strict=True):
         candidate = study.sets[other].take(others)
         if candidate.rate >= reference.rate and not study.rows.has(

@@ -74,22 +74,42 @@ def test_json_features_and_clean_labels(capsys: pytest.CaptureFixture[str]) -> N
     assert found["errors"].keys() >= {*FITTED, "class_effects[2]"}
 
 
+def test_parameters_of_an_embedding_make_noise_on_features(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    features = np.hstack([POINTS, np.random.default_rng(1).normal(size=(N, 3))]).astype(np.float32)
+    np.save("features.npy", features)
+    assert call(capsys, *WORDS[:3], "--features", "features.npy", "-o", "human.json").status == 0
+    images = np.zeros((N, 4, 4), dtype=np.uint8)
+    np.savez("data.npz", x_train=images, y_train=CLEAN, x_test=images[:9], y_test=CLEAN[:9])
+    make = ("noise", "human-like", "--data", "npz:data.npz", "--features", "features.npy")
+    assert call(capsys, *make, "--like", "human.json", "-o", "made.csv").status == 0
+    model = HumanParameters.load("human.json").noise()
+    wanted = model.corrupt(CLEAN, features=features)
+    assert load_labels(Path("made.csv")).labels.tolist() == wanted.labels.tolist()
+    assert model.corrupt(CLEAN, positions=features) == wanted
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (WORDS[:3], "map=None: give either --map or --features"),
-        ((*WORDS, "--features", "map.npy"), "map='map.npy': give either --map or --features"),
-        (("realism", "fit", "none.csv", *WORDS[3:]), "labels='none.csv': no such file"),
+        (WORDS[:3], "map=None: give --map or --features"),
+        ((*WORDS, "--features", "map.npy"), "map='map.npy': give --map or --features"),
+        (
+            ("realism", "fit", "none.csv", *WORDS[3:]),
+            "labels='none.csv': is neither a file, nor FILE:COLUMN, nor a noise such as "
+            "human:random_label1",
+        ),
         ((*WORDS, "-o", "x.csv"), "output='x.csv': must end in .json"),
         ((*WORDS, "--picture", "x.bmp"), "picture='x.bmp': must end in .png, .svg or .pdf"),
         ((*WORDS, "--seed", "-1"), "seed=-1: must be a whole number from 0 to 2**63 - 1"),
         (
             (*WORDS[:4], "short.npy"),
-            "positions='599 rows': must have one row per label: 600",
+            "map='599 rows': must have one row per label: 600",
         ),
         (
             ("realism", "fit", "people.npy", *WORDS[3:]),
-            "labels=None: need clean labels to be fitted to",
+            "clean=None: no file has clean labels; name one that has",
         ),
         (
             ("realism", "fit", "right.csv", *WORDS[3:]),

@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mislabel.cli.label_sets import load_label_sets, load_points
 from mislabel.cli.options import Features, Json, Map, check_output, print_json, progress_bar
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from mislabel.noise.human_like import HumanParameters
 
 MOST_CLASSES, MOST_PAIRS = 20, 10
@@ -19,11 +17,12 @@ MOST_CLASSES, MOST_PAIRS = 20, 10
 
 def fit(
     labels: Annotated[
-        Path, typer.Argument(help="File of the labels that people gave, wrong ones among them.")
+        str,
+        typer.Argument(
+            help="The labels that people gave, wrong ones among them: a label file, FILE:COLUMN of "
+            "a file with several sets, or human:random_label1."
+        ),
     ],
-    column: Annotated[
-        str | None, typer.Option("--column", help="Which labels of a file with several sets.")
-    ] = None,
     clean: Annotated[
         Path | None,
         typer.Option("--clean", help="File of clean labels, for a label file that has none."),
@@ -47,20 +46,20 @@ def fit(
     The file goes to --like of mislabel noise human-like, which makes such noise on other data, at
     any rate. Give the kind of place that the noise will be made on: a map for a map.
 
-    Example: mislabel realism fit CIFAR-10_human.pt --column random_label1 --map map.parquet
-    -o human.json
+    Example: mislabel realism fit human:random_label1 --map map.parquet -o human.json
     """
     _check_files(output, picture)
-    known = _clean(clean)
     with progress_bar() as (say, _):
         say("Reading labels")
-        from mislabel.labels import load_labels
+        from mislabel.errors import InputError
         from mislabel.noise.human_like_fit import fit_human_like
 
-        given = load_labels(labels, clean_labels=known, column=column)
-        positions = _positions(map, features)
-        say(f"Fitting {len(given)} labels")
-        human = fit_human_like(given, positions, seed=seed)
+        points = load_points(map, features)
+        if len(points) != 1:
+            raise InputError("map", None if map is None else str(map), "give --map or --features")
+        (given,) = load_label_sets([labels], clean, [], points, seed)
+        say(f"Fitting {len(given.labels)} labels")
+        human = fit_human_like(given.labels, next(iter(points.values())), seed=seed)
     if output is not None:
         human.save(output)
     if picture is not None:
@@ -82,26 +81,6 @@ def _check_files(output: Path | None, picture: Path | None) -> None:
         check_output(output, ".json")
     if picture is not None:
         check_output(picture, check_figure_path(picture, "picture").suffix, "picture")
-
-
-def _clean(path: Path | None) -> "NDArray[np.int64] | None":
-    from mislabel.labels import load_labels
-
-    return None if path is None else load_labels(path, argument="clean").labels
-
-
-def _positions(map: Path | None, features: Path | None) -> "NDArray[np.float32]":
-    """The map or the features; one of them is needed."""
-    from mislabel.errors import InputError
-    from mislabel.features import load_features, load_map
-
-    if (map is None) == (features is None):
-        given = None if map is None else str(map)
-        raise InputError("map", given, "give either --map or --features")
-    if map is not None:
-        return load_map(map)
-    assert features is not None
-    return load_features(features)
 
 
 def _print(human: "HumanParameters") -> None:

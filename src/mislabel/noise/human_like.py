@@ -55,6 +55,8 @@ from mislabel.noise.rates import (
 
 FORMAT = 1
 NEIGHBORS = 100
+MAP = 2
+"Dimensions of a map."
 CLOSENESS_FLOOR = 0.001
 WAVES = 512
 "Of which a random field is the sum; more come closer to a Gaussian field."
@@ -163,7 +165,17 @@ class HumanLike(NoiseModel):
         _ = self.human
 
     def used_inputs(self) -> tuple[str, ...]:
-        return ("positions",)
+        """Positions, a map say; features where the parameters were fitted in more dimensions."""
+        return ("features",) if self._on_embedding else ("positions",)
+
+    @property
+    def _on_embedding(self) -> bool:
+        return int(self.human.source.get("dimensions", MAP)) > MAP
+
+    def _with_stand_ins(self, problem: Problem) -> Problem:
+        if self._on_embedding and problem.features is None:
+            problem = replace(problem, features=problem.positions)
+        return super()._with_stand_ins(problem)
 
     @cached_property
     def human(self) -> HumanParameters:
@@ -189,7 +201,8 @@ class HumanLike(NoiseModel):
 
     def _corrupt(self, problem: Problem) -> IntArray:
         need_two_classes(problem)
-        positions = needed(problem.positions, "positions", self.name)
+        (name,) = self.used_inputs()
+        positions = needed(getattr(problem, name), name, self.name)
         human = self._with_effects(problem)
         place = HumanPlace.of(positions, problem.clean_labels, problem.n_classes)
         flipped = np.flatnonzero(self._flips(problem, log_hazard(human, place, problem.rng)))
@@ -338,9 +351,12 @@ def reach_lengths(
     ranks = [min(n - 1, max(1, round(reach * n))) for reach in reaches]
     squares = np.einsum("ij,ij->i", positions, positions)
     found = []
-    for rows in np.array_split(chosen, max(1, len(chosen) * n // 2**24)):
+    for rows in np.array_split(chosen, max(1, len(chosen) * n // 2**21)):
         apart = squares[rows, None] - 2 * (positions[rows] @ positions.T) + squares
-        found.append(np.partition(apart, sorted(set(ranks)), axis=1)[:, ranks])
+        nearest = np.partition(apart, max(ranks), axis=1)[:, : max(ranks) + 1]
+        found.append(
+            np.stack([np.partition(nearest, rank, axis=1)[:, rank] for rank in ranks], axis=1)
+        )
     middle = np.median(np.sqrt(np.maximum(np.concatenate(found), 0)), axis=0)
     extent = float(np.abs(positions).max()) or 1.0
     return [max(float(length), extent * float(np.finfo(np.float32).eps)) for length in middle]
