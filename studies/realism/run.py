@@ -8,8 +8,8 @@ Parts:
   table    AUC of every kind against random_label1, aggre_label and worse_label at their rates
   bars     fitted on half of the blocks and made for the other half; fitted on five classes and made
            for the other five; from random_label1 to worse_label with only the rate changed
-  patches  the same candidates in another embedding: random patch features of the images, which
-           the generator, fitted on the map, never saw
+  patches  the same candidates on another map, of random patch features of the images, which the
+           generator never saw: it was fitted on the map of CLIP's embedding
   order    whether images that follow each other in the file, as they may have been labelled
            together, err together
 
@@ -30,7 +30,7 @@ import numpy as np
 
 from mislabel.data import load_data
 from mislabel.errors import InputError
-from mislabel.features import Neighborhood, encode, load_map
+from mislabel.features import Neighborhood, encode, load_map, tsne_map
 from mislabel.files import write_json, write_text
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.noise import fit_human_like, make_noise
@@ -67,13 +67,16 @@ class Rows:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows = list(csv.DictReader(path.open())) if path.is_file() else []
+        self.rows = self._read()
+
+    def _read(self) -> list[dict[str, str]]:
+        return list(csv.DictReader(self.path.open())) if self.path.is_file() else []
 
     def has(self, **key: object) -> bool:
         return any(all(row[k] == str(v) for k, v in key.items()) for row in self.rows)
 
     def add(self, **row: object) -> None:
-        self.rows.append({name: str(row[name]) for name in FIELDS})
+        self.rows = [*self._read(), {name: str(row[name]) for name in FIELDS}]  # others write too
         text = [",".join(FIELDS)] + [
             ",".join(f'"{r[n]}"' if "," in r[n] else r[n] for n in FIELDS) for r in self.rows
         ]
@@ -182,7 +185,7 @@ def candidates(study: Study, set_: str) -> Iterator[tuple[str, object]]:
 
 
 def patches(study: Study) -> None:
-    """The first column of the table in features of the images, not on the map."""
+    """The first column of the table on a map of other features of the images."""
     images = load_data(f"cifar10:{Path(os.environ['MISLABEL_DATA']) / 'cifar10'}").x_train
     place = None
     for name, candidate in candidates(study, "random_label1"):
@@ -191,7 +194,7 @@ def patches(study: Study) -> None:
         if study.rows.has(**key, discriminator="boosting"):
             continue
         if place is None:
-            place = Neighborhood.of(encode("patches", images), study.clean, 10, k=300)
+            place = Neighborhood.of(tsne_map(encode("patches", images)), study.clean, 10, k=300)
         study.test(study.sets["random_label1"], candidate(), place, "boosting", key)
 
 
@@ -308,7 +311,7 @@ def page() -> str:
     rows = Rows(HERE / "results.csv").rows
     for row in rows:
         if row["part"] == "patches":
-            row |= {"part": "table", "reference": "random_label1, patches"}
+            row |= {"part": "table", "reference": "random_label1, map of patches"}
     lines = [
         "# How human is each kind of noise?",
         "",
