@@ -21,6 +21,11 @@ from mislabel.specs import split_spec
 HERE = Path(__file__).parent
 HUMAN = {"worse_label": "human:worse_label", "random_label1": "human:random_label1"}
 RESAMPLES = 2000
+MARKERS = {
+    "human random_label2": "o", "human-like": "^", "human-like, class effects fitted": "v",
+    "class-dependent": "D", "PMD": "s", "instance": "P", "symmetric": "*", "CBN": "X",
+}  # fmt: skip
+"The same in both pictures."
 
 
 def kind(spec: str) -> str:
@@ -79,9 +84,12 @@ def picture(
     low = min(min(v.values()) for v in (human, *kinds.values())) - 2
     high = max(max(v.values()) for v in (human, *kinds.values())) + 2
     axes.plot([low, high], [low, high], color="0.6", lw=1, ls=":")
-    for marker, (name, made) in zip("osv^DP*X<>", sorted(kinds.items()), strict=False):
+    for number, (name, marker) in enumerate(MARKERS.items()):
+        made = kinds.get(name, {})
         methods = [m for m in human if m in made]
-        axes.plot([human[m] for m in methods], [made[m] for m in methods], marker, ms=5, label=name)
+        if methods:
+            x, y = [human[m] for m in methods], [made[m] for m in methods]
+            axes.plot(x, y, marker, ms=5, color=f"C{number}", label=name)
     axes.set(xlabel=f"test accuracy under {title}, %", ylabel="under generated noise, %",
              xlim=(low, high), ylim=(low, high))  # fmt: skip
     axes.legend(fontsize=7)
