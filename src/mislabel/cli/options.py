@@ -107,6 +107,18 @@ def check_output(path: Path, suffix: str, argument: str = "output") -> None:
     check_file(path, argument)
 
 
+def check_results(output: Path | None, picture: Path | None) -> None:
+    """Raise `InputError` where JSON or a picture cannot be written, before any work."""
+    from mislabel.outputs import check_file
+
+    if output is not None:
+        check_output(output, ".json")
+    if picture is not None:
+        from mislabel.report.figures import check_figure_path
+
+        check_file(check_figure_path(picture, "picture"), "picture")
+
+
 def parse_seeds(text: str) -> list[int]:
     """``3`` means seeds 1, 2, 3; ``4,5`` means seeds 4 and 5; ``4,`` means seed 4."""
     try:

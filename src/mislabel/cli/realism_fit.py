@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mislabel.cli.label_sets import load_label_sets, load_points
-from mislabel.cli.options import Features, Json, Map, check_output, print_json, progress_bar
+from mislabel.cli.options import Features, Json, Map, check_results, print_json, progress_bar
 
 if TYPE_CHECKING:
     from mislabel.noise.human_like import HumanParameters
@@ -48,7 +48,7 @@ def fit(
 
     Example: mislabel realism fit human:random_label1 --map map.parquet -o human.json
     """
-    _check_files(output, picture)
+    check_results(output, picture)
     with progress_bar() as (say, _):
         say("Reading labels")
         from mislabel.errors import InputError
@@ -71,16 +71,6 @@ def fit(
         print_json(human.to_json())
     else:
         _print(human)
-
-
-def _check_files(output: Path | None, picture: Path | None) -> None:
-    """Both can be written, before any work."""
-    from mislabel.report.figures import check_figure_path
-
-    if output is not None:
-        check_output(output, ".json")
-    if picture is not None:
-        check_output(picture, check_figure_path(picture, "picture").suffix, "picture")
 
 
 def _print(human: "HumanParameters") -> None:

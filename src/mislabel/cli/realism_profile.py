@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mislabel.cli.label_sets import LabelSet, load_label_sets, load_points
-from mislabel.cli.options import Features, Json, Map, check_output, print_json, progress_bar
+from mislabel.cli.options import Features, Json, Map, check_results, print_json, progress_bar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +70,7 @@ def profile(
     """
     from mislabel.realism.profile import interval_blocks, profile_labels
 
-    _check_files(output, picture)
+    check_results(output, picture)
     with progress_bar() as (say, _):
         points = load_points(map, features)
         say("Reading labels")
@@ -97,18 +97,6 @@ def profile(
         print_json(content)
     else:
         _print(found)
-
-
-def _check_files(output: Path | None, picture: Path | None) -> None:
-    """Both can be written, before any work."""
-    from mislabel.outputs import check_file
-
-    if output is not None:
-        check_output(output, ".json")
-    if picture is not None:
-        from mislabel.report.figures import check_figure_path
-
-        check_file(check_figure_path(picture, "picture"), "picture")
 
 
 def _place(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mislabel.cli.label_sets import load_label_sets, load_points
-from mislabel.cli.options import Features, Json, Map, check_output, print_json, progress_bar
+from mislabel.cli.options import Features, Json, Map, check_results, print_json, progress_bar
 
 if TYPE_CHECKING:
     from mislabel.realism.two_sample_result import TwoSampleResult
@@ -68,12 +68,8 @@ def test(
     """
     from mislabel.errors import InputError
     from mislabel.files import write_json
-    from mislabel.report.figures import check_figure_path, save_figure
 
-    if output is not None:
-        check_output(output, ".json")
-    if picture is not None:
-        check_output(picture, check_figure_path(picture, "picture").suffix, "picture")
+    check_results(output, picture)
     _check_bound(at_most)
     with progress_bar("Training") as (say, count):
         say("Reading labels")
@@ -100,6 +96,7 @@ def test(
     if output is not None:
         write_json(output, result.to_json())
     if picture is not None:
+        from mislabel.report.figures import save_figure
         from mislabel.report.realism_test_figure import two_sample_figure
 
         save_figure(two_sample_figure(result), picture)

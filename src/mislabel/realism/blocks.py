@@ -67,7 +67,7 @@ def make_folds(
     if n_blocks is None:
         n_blocks = min(max(len(place) // EXAMPLES_PER_BLOCK, BLOCKS_PER_FOLD * n_folds), BLOCKS)
     _check(place, n_blocks, n_folds, buffer)
-    block = _blocks(place.positions, n_blocks, child_state(seed, "blocks"))
+    block = assign_blocks(place.positions, n_blocks, child_state(seed, "blocks"))
     found = int(block.max()) + 1
     deal = generator(seed, "folds").permutation(found) % n_folds
     return Folds(
@@ -79,7 +79,7 @@ def make_folds(
     )
 
 
-def _blocks(positions: NDArray[np.float32], n_blocks: int, state: int) -> NDArray[np.int64]:
+def assign_blocks(positions: NDArray[np.float32], n_blocks: int, state: int) -> NDArray[np.int64]:
     """(N,) block of each example; numbers without examples are left out."""
     from sklearn.cluster import MiniBatchKMeans
 

@@ -37,20 +37,7 @@ def fit_boosting(
     rows: Rows, from_candidate: NDArray[np.bool_], categorical: tuple[int, ...], state: int
 ) -> Scorer:
     """Gradient boosting on histograms, as in the first table."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    model = HistGradientBoostingClassifier(
-        max_iter=100,
-        learning_rate=0.1,
-        categorical_features=list(categorical),
-        early_stopping=False,
-        random_state=state,
-    ).fit(rows, from_candidate)
-
-    def score(rows: Rows) -> NDArray[np.float64]:
-        return np.asarray(model.decision_function(rows), dtype=np.float64)
-
-    return score
+    return _fit_boosting(rows, from_candidate, categorical, state, max_iter=100, learning_rate=0.1)
 
 
 def fit_strong(
@@ -74,18 +61,34 @@ def fit_strong(
 def _fit_deep_boosting(
     rows: Rows, from_candidate: NDArray[np.bool_], categorical: tuple[int, ...], state: int
 ) -> Scorer:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    model = HistGradientBoostingClassifier(
+    return _fit_boosting(
+        rows,
+        from_candidate,
+        categorical,
+        state,
         max_iter=200,
         learning_rate=0.05,
         max_leaf_nodes=63,
         min_samples_leaf=40,
         l2_regularization=1.0,
         max_features=0.3,
+    )
+
+
+def _fit_boosting(
+    rows: Rows,
+    from_candidate: NDArray[np.bool_],
+    categorical: tuple[int, ...],
+    state: int,
+    **settings: float,
+) -> Scorer:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    model = HistGradientBoostingClassifier(
         categorical_features=list(categorical),
         early_stopping=False,
         random_state=state,
+        **settings,
     ).fit(rows, from_candidate)
 
     def score(rows: Rows) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from mislabel.errors import InputError
 from mislabel.features import nearest_neighbors
 from mislabel.features.neighborhood import Neighborhood, ranks_in_class
 from mislabel.labels import NoisyLabels, check_count, check_labels
-from mislabel.realism.blocks import BLOCKS, EXAMPLES_PER_BLOCK, _blocks
+from mislabel.realism.blocks import BLOCKS, EXAMPLES_PER_BLOCK, assign_blocks
 from mislabel.realism.intervals import BlockSums, Estimate, Floats, Ints, to_json, wilson
 from mislabel.seeds import child_state
 
@@ -194,7 +194,7 @@ def interval_blocks(place: Neighborhood, *, seed: int = 0) -> Ints:
     n, state = len(place), child_state(seed, "blocks")
     wanted = min(max(n // EXAMPLES_PER_BLOCK, FEW_BLOCKS), BLOCKS, n // 5)
     distinct = len(np.unique(place.positions, axis=0))
-    return _blocks(place.positions, max(min(wanted, distinct), 1), state)
+    return assign_blocks(place.positions, max(min(wanted, distinct), 1), state)
 
 
 def row_entropy(labels: NoisyLabels) -> float:
