@@ -8,6 +8,7 @@ Parts:
   table    AUC of every kind against random_label1, aggre_label and worse_label at their rates
   bars     fitted on half of the blocks and made for the other half; fitted on five classes and made
            for the other five; from random_label1 to worse_label with only the rate changed
+  profiles the profiles of human and generated sets side by side
   patches  the same candidates on another map, of random patch features of the images, which the
            generator never saw: it was fitted on the map of CLIP's embedding
   order    whether images that follow each other in the file, as they may have been labelled
@@ -25,6 +26,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +39,7 @@ from mislabel.noise import fit_human_like, make_noise
 from mislabel.noise.human_like import PRESETS, HumanPlace
 from mislabel.noise.human_like_fit import FITTED
 from mislabel.realism.blocks import make_folds
-from mislabel.realism.profile import clustering_index
+from mislabel.realism.profile import clustering_index, interval_blocks, profile_labels
 from mislabel.realism.two_sample import two_sample_test
 
 HERE = Path(__file__).parent
@@ -183,6 +185,22 @@ def candidates(study: Study, set_: str) -> Iterator[tuple[str, object]]:
                 seed=1,
             ),
         )
+
+
+def profiles(study: Study) -> None:
+    """profiles.json: human sets, and every kind at the rate of random_label1."""
+    sets = {f"human {name}": labels for name, labels in study.sets.items()}
+    sets |= study.published | {
+        name: candidate() for name, candidate in candidates(study, "random_label1") if name in KINDS
+    }
+    blocks = interval_blocks(study.place)
+    found = {
+        name: profile_labels(labels, study.place, blocks=blocks).to_json()
+        for name, labels in sets.items()
+    }
+    for content in found.values():
+        del content["transition_matrix"], content["rate_per_class"]
+    write_json(HERE / "profiles.json", found)
 
 
 def patches(study: Study) -> None:
@@ -347,6 +365,7 @@ def page() -> str:
     ]
     lines += _table_lines([row for row in rows if row["part"] == "table"])
     lines += _bar_lines([row for row in rows if row["part"] == "bars"])
+    lines += _profile_lines(json.loads((HERE / "profiles.json").read_text()))
     lines += _parameter_lines(json.loads((HERE / "parameters.json").read_text()))
     lines += _order_lines(list(csv.DictReader((HERE / "order.csv").open())))
     lines += ["", "All tests: `results.csv`. Written by one command:", "",
@@ -399,6 +418,30 @@ def _bar(name: str, reference: str) -> float | None:
     return 0.62 if (name, reference) == ("fitted to random_label1", "worse_label") else None
 
 
+def _profile_lines(found: dict[str, Any]) -> list[str]:
+    lines = ["", "## Profiles", "",
+             "As in [docs/realism-profile.md](../../docs/realism-profile.md), with 95 % intervals.", "",
+             "| set | rate | clustering, k = 10 | of which by class | mean closeness rank of targets "
+             "| to a class nearby | more typical | more other classes around |",
+             "|---|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    for name, one in found.items():
+        spatial = one["spatial"]
+        k = spatial["ks"].index(10)
+        clustering = {part: values[k] for part, values in spatial["clustering"].items()}
+        cells = [
+            f"{one['rate']['value']:.3f}", _span(clustering),
+            f"{spatial['clustering_by_class'][k]:.2f}", _span(spatial["mean_target_rank"]),
+            _span(spatial["target_nearby"]), _span(spatial["typicality"]["trend"]),
+            _span(spatial["other_share"]["trend"]),
+        ]  # fmt: skip
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _span(figure: dict[str, float]) -> str:
+    return "{value:.2f} ({low:.2f} to {high:.2f})".format(**figure)
+
+
 def _parameter_lines(parameters: dict[str, dict[str, object]]) -> list[str]:
     lines = ["", "## Parameters", "", "With jackknife standard errors.", "",
              "| | " + " | ".join(parameters) + " |",
@@ -448,7 +491,7 @@ def _order_lines(rows: list[dict[str, str]]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--parts", default="presets,table,bars,patches,order")
+    parser.add_argument("--parts", default="presets,profiles,table,bars,patches,order")
     parser.add_argument("--discriminators", default="boosting,strong")
     parser.add_argument("--references", default="random_label1,aggre_label,worse_label")
     parser.add_argument("--write-presets", action="store_true")
@@ -462,6 +505,8 @@ def main() -> None:
             table(study, discriminators, options.references.split(","))
         elif part == "bars":
             bars(study, discriminators)
+        elif part == "profiles":
+            profiles(study)
         elif part == "patches":
             patches(study)
         elif part == "order":
