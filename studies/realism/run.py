@@ -193,9 +193,10 @@ def profiles(study: Study) -> None:
     sets |= study.published | {
         name: candidate() for name, candidate in candidates(study, "random_label1") if name in KINDS
     }
-    blocks = interval_blocks(study.place)
+    place = Neighborhood.of(study.positions, study.clean, 10)
+    blocks = interval_blocks(place)
     found = {
-        name: profile_labels(labels, study.place, blocks=blocks).to_json()
+        name: profile_labels(labels, place, blocks=blocks).to_json()
         for name, labels in sets.items()
     }
     for content in found.values():
@@ -420,8 +421,8 @@ def _bar(name: str, reference: str) -> float | None:
 
 def _profile_lines(found: dict[str, Any]) -> list[str]:
     lines = ["", "## Profiles", "",
-             "As in [docs/realism-profile.md](../../docs/realism-profile.md), with 95 % intervals.", "",
-             "| set | rate | clustering, k = 10 | of which by class | mean closeness rank of targets "
+             "As in [docs/realism-profile.md](../../docs/realism-profile.md); intervals of 95 %.", "",
+             "| set | rate | clustering, k = 10 | of which by class | mean closeness rank "
              "| to a class nearby | more typical | more other classes around |",
              "|---|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
     for name, one in found.items():
