@@ -421,7 +421,7 @@ def _bar(name: str, reference: str) -> float | None:
 
 def _profile_lines(found: dict[str, Any]) -> list[str]:
     lines = ["", "## Profiles", "",
-             "As in [docs/realism-profile.md](../../docs/realism-profile.md); intervals of 95 %.", "",
+             "As in [docs/realism-profile.md](../../docs/realism-profile.md); 95 % intervals.", "",
              "| set | rate | clustering, k = 10 | of which by class | mean closeness rank "
              "| to a class nearby | more typical | more other classes around |",
              "|---|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
