@@ -163,7 +163,7 @@ def page(content: dict[str, Any], results: BenchmarkResults) -> str:
     if (HERE / "reading.md").is_file():
         lines += [(HERE / "reading.md").read_text().rstrip(), ""]
     lines += ["All figures: [findings.json](findings.json); by training: [table.csv](table.csv), "
-              "[report.html](report.html)."]  # fmt: skip
+              "[table-best.md](table-best.md)."]  # fmt: skip
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -28,5 +28,4 @@ for epoch in last best; do
     mislabel bench table "$run" --format markdown --epoch "$epoch" -o "$here/table-$epoch.md"
 done
 mislabel bench table "$run" --format csv -o "$here/table.csv"
-mislabel bench report "$run" -o "$here/report.html"
 python "$here/findings.py" "$run"

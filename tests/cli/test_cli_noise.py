@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[dict[str, Any], float | None]] = {
     "pmd": ({"rate": 0.3}, 0.3),
     "cluster": ({"rate": 0.3}, 0.3),
     "hybrid": ({"stages": "symmetric:0.2+pair:0.1"}, None),
+    "human-like": ({"rate": 0.2}, 0.2),
     "human": ({"which": "random_label1", "file": "human.pt"}, 1 / 3),
     "file": ({"path": "third.csv"}, 1 / 3),
 }

@@ -45,5 +45,5 @@ def test_ranks_equal_a_plain_twin() -> None:
 
 def test_more_neighbours_than_there_are_is_all_of_them() -> None:
     assert Neighborhood.of(LINE, CLASSES, 2).neighbors.shape == (6, 5)
-    with pytest.raises(InputError, match="at least 3"):
-        Neighborhood.of(LINE[:2], CLASSES[:2], 2)
+    with pytest.raises(InputError, match="at least 2"):
+        Neighborhood.of(LINE[:1], CLASSES[:1], 2)

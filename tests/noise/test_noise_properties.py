@@ -20,6 +20,7 @@ from mislabel.noise import (
     Asymmetric,
     ClassDependent,
     Cluster,
+    HumanLike,
     Hybrid,
     InstanceDependent,
     NoiseModel,
@@ -62,6 +63,7 @@ KINDS = [
     Kind("instance", lambda _, **p: InstanceDependent(**p)),
     Kind("pmd", lambda _, **p: PMD(**p)),
     Kind("cluster", lambda _, **p: Cluster(**p)),
+    Kind("human-like", lambda _, **p: HumanLike(**p)),
     Kind("cluster in many dimensions", lambda _, **p: Cluster(n=1, **p)),
 ]
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=[k.name for k in KINDS])

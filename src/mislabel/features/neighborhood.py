@@ -44,8 +44,8 @@ class Neighborhood:
     ) -> "Neighborhood":
         """positions: (N, d) a map or an embedding. k: neighbours, at most N - 1 are taken."""
         points = np.asarray(positions, dtype=np.float32)
-        if len(points) < 3:
-            raise InputError("positions", f"{len(points)} rows", "needs at least 3 examples")
+        if len(points) < 2:
+            raise InputError("positions", f"{len(points)} rows", "needs at least 2 examples")
         distances, neighbors = nearest_neighbors(points, min(k, len(points) - 1))
         return cls(points, clean_labels, n_classes, distances, neighbors)
 
