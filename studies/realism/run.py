@@ -20,6 +20,7 @@ results.csv, parameters.json and order.csv, and from reading.md, which people wr
 
 import argparse
 import csv
+import io
 import json
 import os
 import time
@@ -80,10 +81,11 @@ class Rows:
 
     def add(self, **row: object) -> None:
         self.rows = [*self._read(), {name: str(row[name]) for name in FIELDS}]  # others write too
-        text = [",".join(FIELDS)] + [
-            ",".join(f'"{r[n]}"' if "," in r[n] else r[n] for n in FIELDS) for r in self.rows
-        ]
-        write_text(self.path, "\n".join(text) + "\n")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, text.getvalue())
         print(row, flush=True)
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Does realism matter? CIFAR-10 (8,000 training, 4,000 test images), human labels and each kind of
 # noise at the human rate, nine methods. Which kind predicts accuracy under the human labels?
-# One command, resumable; needs the data folder named by MISLABEL_DATA. About an hour of two CPU
-# cores per seed. SEEDS (1 by default), NOISES (all) and WORKERS may be set.
+# One command, resumable; needs the data folder named by MISLABEL_DATA. SEEDS (1 by default),
+# METHODS, WORSE and RANDOM1 (noises at the two rates) and WORKERS may be set.
 set -euo pipefail
 : "${MISLABEL_DATA:?is not set: the folder that holds cifar10/ and cifar-n/}"
 here=$(cd "$(dirname "$0")" && pwd)

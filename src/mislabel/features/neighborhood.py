@@ -52,13 +52,19 @@ class Neighborhood:
     def __len__(self) -> int:
         return len(self.clean_labels)
 
+    def class_counts(
+        self, k: int = NEIGHBORS, rows: NDArray[np.int64] | slice = slice(None)
+    ) -> NDArray[np.int64]:
+        """(n, C) how many of the k nearest neighbours of `rows` are of each class."""
+        near = self.clean_labels[self.neighbors[rows, :k]]
+        flat = (np.arange(len(near))[:, None] * self.n_classes + near).ravel()
+        counts = np.bincount(flat, minlength=len(near) * self.n_classes)
+        return counts.reshape(len(near), self.n_classes)
+
     def class_shares(self, k: int = NEIGHBORS) -> NDArray[np.float32]:
         """(N, C) share of each class among the k nearest neighbours (all K, if k is more)."""
-        near = self.clean_labels[self.neighbors[:, :k]]
-        n, taken = near.shape
-        flat = (np.arange(n)[:, None] * self.n_classes + near).ravel()
-        counts = np.bincount(flat, minlength=n * self.n_classes)
-        return (counts.reshape(n, self.n_classes) / np.float32(taken)).astype(np.float32)
+        taken = np.float32(self.neighbors[:, :k].shape[1])
+        return (self.class_counts(k) / taken).astype(np.float32)
 
     def other_share(self, k: int = NEIGHBORS) -> NDArray[np.float64]:
         """(N,) share of other classes among the k nearest neighbours."""

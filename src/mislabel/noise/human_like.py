@@ -311,12 +311,8 @@ class HumanPlace:
 
     def log_target_mixing(self, rows: IntArray) -> FloatArray:
         """(n, C) logarithm of (count + 1) / (k + 1) of each class among neighbours of `rows`."""
-        near, c = self.near, self.near.n_classes
-        k = near.neighbors.shape[1]
-        classes = near.clean_labels[near.neighbors[rows]]
-        flat = (np.arange(len(rows))[:, None] * c + classes).ravel()
-        counts = np.bincount(flat, minlength=len(rows) * c).reshape(len(rows), c)
-        logs: FloatArray = np.log((counts + 1) / (k + 1))
+        k = self.near.neighbors.shape[1]
+        logs: FloatArray = np.log((self.near.class_counts(k, rows) + 1) / (k + 1))
         return logs
 
 

@@ -125,6 +125,7 @@ class _FitData:
         reaches: tuple[float, float],
         seed: int,
     ) -> "_FitData":
+        """Check the labels, and find neighbours and lengths."""
         clean = labels.clean_labels
         if clean is None:
             raise InputError("labels", None, "need clean labels to be fitted to")
