@@ -26,8 +26,8 @@ def tiny_grid(folder: Path, **changes: Any) -> Grid:
 
 
 def cells(folder: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
-    """Content of every result.json, by place in the grid."""
-    found = [json.loads(p.read_text()) for p in folder.glob("cells/*/result.json")]
+    """Content of every result.json of a finished cell, by place in the grid."""
+    found = [json.loads(p.read_text()) for p in folder.glob("cells/[!.]*/result.json")]
     return {(cell["noise"], cell["method"], cell["seed"]): cell for cell in found}
 
 
