@@ -1,0 +1,1 @@
+"""Stress tests of training code: what do wrong labels do to it?"""
