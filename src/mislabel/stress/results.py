@@ -20,7 +20,8 @@ class StressCell:
     and ``wrong_fitted``, the share of wrong training labels that are predicted as given, and
     ``wrong_corrected``, as their clean label, where training examples were predicted and some are
     wrong. accuracy_per_class: (C,) on test examples, None of a class without any; empty where only
-    a metric came. log: the file of its output, in the run folder.
+    a metric came. log: the file of its output, in the run folder. labels_sha256: hash of the
+    training labels, empty where it is not known.
     """
 
     subject: str
@@ -32,6 +33,7 @@ class StressCell:
     accuracy_per_class: Sequence[float | None]
     seconds: float
     log: str = ""
+    labels_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
