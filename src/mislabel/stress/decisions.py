@@ -29,14 +29,16 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """All decisions, and the trainings of the user's code that failed.
+    """All decisions, and the trainings of the user's code that failed or have not ended.
 
     A failed training fails the test, whatever the thresholds: code that does not survive wrong
-    labels is not robust. Without thresholds and failures the test passes.
+    labels is not robust. While some have not ended it does not pass, since they may fail. Without
+    thresholds and failures the test passes.
     """
 
     decisions: Sequence[Decision]
     n_failed: int = 0
+    n_missing: int = 0
 
     @property
     def state(self) -> State:
@@ -44,7 +46,7 @@ class Verdict:
         states = {decision.state for decision in self.decisions}
         if self.n_failed or "fail" in states:
             return "fail"
-        return "undecided" if "undecided" in states else "pass"
+        return "undecided" if self.n_missing or "undecided" in states else "pass"
 
     @property
     def exit_status(self) -> int:

@@ -44,9 +44,11 @@ def drop_interval(
 ) -> Interval:
     """The drop from clean labels to one noise, over the seeds that have both.
 
-    relative: as a share of the metric on clean labels.
+    relative: as a share of the metric on clean labels; of no seeds where that is 0 in one.
     """
     pairs = _paired(results, noise, subject)
+    if relative and any(clean == 0 for clean, _ in pairs):
+        pairs = []
     sign = -1 if results.lower_is_better else 1
     step = _step(results, results.metric) * math.sqrt(2)  # a difference of two rounded figures
     drops = [sign * (clean - noisy) / (abs(clean) if relative else 1) for clean, noisy in pairs]
