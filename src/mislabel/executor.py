@@ -45,15 +45,24 @@ class Workers:
             raise InputError("workers", count, "must be at least 1")
 
 
-def run_all(function: Callable[[W], R], work: Iterable[W], workers: Workers) -> Iterator[R]:
+def run_all(
+    function: Callable[[W], R], work: Iterable[W], workers: Workers, *, waits: bool = False
+) -> Iterator[R]:
     """Yield ``function(w)`` for each piece of work, in the order in which they finish.
 
     An exception in a worker is raised here; what had finished before is finished.
+    waits: the function starts a process and waits for it, so that threads of this one are enough.
     """
     if workers.count == 1:
         yield from map(function, work)
         return
     from joblib import Parallel, delayed, parallel_config
+
+    if waits:
+        with parallel_config(backend="threading"):
+            parallel = Parallel(n_jobs=workers.count, return_as="generator_unordered", batch_size=1)
+            yield from parallel(delayed(function)(w) for w in work)
+        return
 
     with parallel_config(backend="loky", inner_max_num_threads=workers.threads):
         parallel = Parallel(n_jobs=workers.count, return_as="generator_unordered", batch_size=1)

@@ -199,8 +199,8 @@ class LabelInputs:
             say=self.say,
         )
 
-    def draw(self, noise: str | NoiseModel) -> NoisyLabels:
-        """The labels of a noise, by its spec or its model."""
+    def draw(self, noise: str | NoiseModel, *, seed: int | None = None) -> NoisyLabels:
+        """The labels of a noise, by its spec or its model; by default drawn with the own seed."""
         model = self.options.noise(noise)
         sources = {"positions": "map", "probabilities": "probabilities", "features": "features"}
         given = {name: getattr(self, sources[name]) for name in model.used_inputs()}
@@ -210,7 +210,7 @@ class LabelInputs:
             n_classes=self.dataset.n_classes,
             indices=self.dataset.train_indices,
             n_total=self.dataset.n_train_total,
-            seed=self.options.seed,
+            seed=self.options.seed if seed is None else seed,
             **given,
         )
 

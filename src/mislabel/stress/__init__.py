@@ -1,1 +1,28 @@
-"""Stress tests of training code: what do wrong labels do to it?"""
+"""Stress tests of training code: what do wrong labels do to it?
+
+``run(train, data, suite="human-like")`` trains the user's code on one data set with clean labels
+and with every noise of a suite, each training in a process of its own, and returns what was found;
+`decide` holds that against thresholds.
+"""
+
+from mislabel.stress.results import StressCell, StressNoise, StressResults, Subject
+from mislabel.stress.run import StressTest, make_test, run, run_test
+from mislabel.stress.store import load_stress
+from mislabel.stress.subjects import Command
+from mislabel.stress.suite import SUITES, Suite, make_suite
+
+__all__ = [
+    "SUITES",
+    "Command",
+    "StressCell",
+    "StressNoise",
+    "StressResults",
+    "StressTest",
+    "Subject",
+    "Suite",
+    "load_stress",
+    "make_suite",
+    "make_test",
+    "run",
+    "run_test",
+]
