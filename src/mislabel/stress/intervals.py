@@ -12,6 +12,7 @@ wide; they are right and useless. Three is little, five is a beginning.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,16 @@ class Interval:
     def count(self) -> int:
         """Number of seeds."""
         return len(self.values)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; None for what is not finite."""
+        ends = {name: finite(getattr(self, name)) for name in ("mean", "low", "high", "deviation")}
+        return {**ends, "count": self.count, "values": [finite(value) for value in self.values]}
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON has it: None for infinity and NaN."""
+    return value if math.isfinite(value) else None
 
 
 def interval(values: Sequence[float], *, step: float = 0.0, level: float = LEVEL) -> Interval:

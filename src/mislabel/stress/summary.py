@@ -31,7 +31,7 @@ def metric_interval(
     """A metric under one noise, the results' own by default."""
     name = metric or results.metric
     values = results.values(name, noise, subject)
-    return interval(list(values.values()), step=_step(results, name), level=level)
+    return interval(list(values.values()), step=rounding_step(results, name), level=level)
 
 
 def drop_interval(
@@ -50,7 +50,7 @@ def drop_interval(
     if relative and any(clean == 0 for clean, _ in pairs):
         pairs = []
     sign = -1 if results.lower_is_better else 1
-    step = _step(results, results.metric) * math.sqrt(2)  # a difference of two rounded figures
+    step = difference_step(results)
     drops = [sign * (clean - noisy) / (abs(clean) if relative else 1) for clean, noisy in pairs]
     if relative:
         step = step / abs(float(np.mean([clean for clean, _ in pairs]))) if pairs else step
@@ -81,7 +81,7 @@ def drop_difference(
     """How much less `subject` loses from clean to a noise than the subject `over`."""
     own, other = _drops(results, noise, subject), _drops(results, noise, over)
     both = sorted(own.keys() & other.keys())
-    step = 2 * _step(results, results.metric)
+    step = 2 * rounding_step(results, results.metric)
     return interval([other[seed] - own[seed] for seed in both], step=step, level=level)
 
 
@@ -89,6 +89,8 @@ def area_interval(
     results: StressResults, family: str, subject: str = YOURS, *, level: float = LEVEL
 ) -> Interval:
     """Area under the curve of one family of noises, over the seeds that have all of its cells."""
+    from scipy.integrate import trapezoid
+
     columns = curve_noises(results, family)
     values = [results.values(results.metric, column.spec, subject) for column in columns]
     rates = [
@@ -101,8 +103,8 @@ def area_interval(
             x = np.array([by_seed[seed] for by_seed in rates])
             y = np.array([by_seed[seed] for by_seed in values])
             if x[-1] > x[0]:
-                areas.append(float(np.trapezoid(y, x) / (x[-1] - x[0])))
-    return interval(areas, step=_step(results, results.metric), level=level)
+                areas.append(float(trapezoid(y, x) / (x[-1] - x[0])))
+    return interval(areas, step=rounding_step(results, results.metric), level=level)
 
 
 def curve_noises(results: StressResults, family: str) -> list[StressNoise]:
@@ -132,7 +134,7 @@ def class_drops(
     return [
         interval(
             [a[c] - b[c] for a, b in pairs if a[c] is not None and b[c] is not None],  # type: ignore[operator]
-            step=len(results.class_names) * _step(results, "accuracy") * math.sqrt(2),
+            step=len(results.class_names) * rounding_step(results, "accuracy") * math.sqrt(2),
             level=level,
         )
         for c in range(len(results.class_names))
@@ -157,10 +159,15 @@ def _difference(
 ) -> Interval:
     sign = -1 if results.lower_is_better else 1
     both = [seed for seed in first if seed in second]
-    step = _step(results, results.metric) * math.sqrt(2)
+    step = difference_step(results)
     return interval([sign * (first[s] - second[s]) for s in both], step=step, level=level)
 
 
-def _step(results: StressResults, metric: str) -> float:
+def rounding_step(results: StressResults, metric: str) -> float:
     """What figures of a metric are multiples of, 0 where they are not or it is not known."""
     return 1 / results.n_test if metric in STEPPED and results.n_test else 0.0
+
+
+def difference_step(results: StressResults) -> float:
+    """The step of a difference of two of the results' metric: both are rounded."""
+    return rounding_step(results, results.metric) * math.sqrt(2)
