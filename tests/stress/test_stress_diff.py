@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stress_examples import METADATA, stress_results
 
@@ -15,6 +15,8 @@ from mislabel.errors import InputError
 from mislabel.stress.diff import Comparison, compare, holm, paired_p_value
 from mislabel.stress.intervals import interval
 from mislabel.stress.results import StressCell, StressResults
+
+modest = settings(deadline=None, derandomize=True, max_examples=60)
 
 NOISES = ["clean", "symmetric:0.1", "symmetric:0.2", "pair:0.2"]
 
@@ -73,6 +75,7 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
+@modest
 @given(st.lists(st.floats(0, 1), max_size=8))
 def test_holm_is_its_plain_twin(p_values: list[float]) -> None:
     """Hypothesis k is rejected at a level iff every smaller p-value passes its own bound."""

@@ -5,7 +5,7 @@ import math
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stress_examples import METADATA, stress_results
 
@@ -14,6 +14,8 @@ from mislabel.stress.intervals import interval
 from mislabel.stress.junit import junit_xml, verdict_json
 from mislabel.stress.results import StressResults
 from mislabel.stress.thresholds import decide
+
+modest = settings(deadline=None, derandomize=True, max_examples=60)
 
 RESULTS = stress_results(
     {"clean": [0.9, 0.91], "symmetric:0.2": [0.7, 0.8], "pair:0.2": [0.6, "killed after 3 s"]},
@@ -101,6 +103,7 @@ def test_control_characters_are_written_out() -> None:
     assert error.get("message") == "\\x1b[31m <b>&\\x00\\ufffe\\udc80\\u202e]]>"
 
 
+@modest
 @given(
     st.text(
         st.one_of(st.characters(categories=["Cc", "Cf", "Cn", "Cs", "Zl", "Zp"]), st.characters()),

@@ -3,9 +3,11 @@
 A seed is one draw of labels and one training on them, so seeds are independent and the interval is
 of the mean over further seeds, on this test set. A figure of M test examples is a multiple of 1/M;
 where few seeds agree by chance their deviation would be 0, so the variance of rounding to that
-step, 1 / (12 M^2), is added to theirs (Sheppard 1898).
+step, 1 / (12 M^2), is added to theirs (Sheppard 1898). What is covered is the mean of such figures:
+at least as often as the level says on average over the places between two multiples where it may
+lie; at some it is less often, and then missed by less than a step.
 
-Source: Student 1908. Pitfall: two seeds have one degree of freedom, and intervals 13 deviations
+Source: Student 1908. Pitfall: two seeds have one degree of freedom, and intervals 18 deviations
 wide; they are right and useless. Three is little, five is a beginning.
 """
 

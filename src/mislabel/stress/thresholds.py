@@ -95,7 +95,7 @@ def parse_threshold(text: str, families: Mapping[str, str]) -> Threshold:
         figure=figure,
         operator=found["operator"],
         number=float(bound),
-        written=found["written"],
+        written="".join(found["written"].split()),
         places=known if at is None else (_place(text, figure, at, known),),
     )
 
@@ -151,8 +151,11 @@ def _check_figure(results: StressResults, text: str, threshold: Threshold) -> No
     own = [cell for cell in results.cells if cell.subject == YOURS and cell.failure is None]
     everywhere = {name for cell in own for name in cell.metrics}
     if own and needed not in everywhere:
+        rule = f"the trainings gave no {needed!r}"
+        if needed in FITTED:
+            rule += ", which takes predictions of the training examples"
         hint = did_you_mean(figure, {*everywhere, *DROPS, AREA})
-        raise InputError("threshold", text, f"the trainings gave no {needed!r}; {hint}")
+        raise InputError("threshold", text, f"{rule}; {hint}")
     sources = {spec for place in threshold.places for spec in _sources(results, figure, place)}
     for cell in own:
         if cell.noise in sources and not math.isfinite(cell.metrics.get(needed, math.nan)):
