@@ -177,6 +177,17 @@ def test_a_drop_of_counts_is_rounded_twice() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("metric", "step"),
+    [("accuracy", 0.001), ("balanced_accuracy", 0.001), ("macro_f1", 0.001),
+     ("worst_class", 0.003), ("wrong_fitted", 0.0), ("own", 0.0)],
+)  # fmt: skip
+def test_what_an_example_changes(metric: str, step: float) -> None:
+    """Of 1,000 test examples in three classes; equal figures keep an open interval."""
+    found = metric_interval(stress_results({"clean": [0.8, 0.8]}, metric=metric), "clean")
+    assert found.deviation == pytest.approx(step / math.sqrt(12))
+
+
 def test_seeds_without_their_pair_are_left_out() -> None:
     results = stress_results(
         {"clean": [0.9, 0.8, "killed", 0.7], "symmetric:0.2": [0.7, "killed", 0.5, None]}

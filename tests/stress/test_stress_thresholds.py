@@ -195,6 +195,9 @@ def test_binary_fractions_do_not_decide() -> None:
     results = stress_results({"clean": [0.9] * 2, "symmetric:0.1": [0.85] * 2}, metric="f1")
     assert only(results, "drop <= 0.05").state == "pass"
     assert only(results, "drop > 0.05").state == "fail"
+    assert 0.3 - (0.1 + 0.2) < 0
+    results = stress_results({"clean": [0.3] * 2, "symmetric:0.1": [0.1 + 0.2] * 2}, metric="f1")
+    assert only(results, "drop >= 0").state == "pass"
 
 
 @modest
@@ -237,7 +240,7 @@ def test_reasons_have_the_numbers() -> None:
     )
     never = only(results, "f1 >= 0.8")
     assert never.seeds_needed is None
-    assert never.reason.endswith("more than 1000 seeds would decide")
+    assert never.reason.endswith("not even 1000 seeds would decide")
 
 
 @pytest.mark.parametrize(

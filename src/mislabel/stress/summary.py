@@ -16,8 +16,10 @@ from mislabel.stress.intervals import LEVEL, Interval, interval
 from mislabel.stress.results import YOURS, StressNoise, StressResults
 from mislabel.stress.suite import CLEAN
 
-STEPPED = frozenset({"accuracy"})
-"Metrics that are counts of test examples."
+OF_ALL = frozenset({"accuracy", "balanced_accuracy", "macro_f1"})
+"Metrics that one of M test examples more changes by about 1 / M."
+OF_ONE_CLASS = frozenset({"worst_class"})
+"Metrics of the test examples of one of C classes: about C / M."
 
 
 def metric_interval(
@@ -134,7 +136,7 @@ def class_drops(
     return [
         interval(
             [a[c] - b[c] for a, b in pairs if a[c] is not None and b[c] is not None],  # type: ignore[operator]
-            step=len(results.class_names) * rounding_step(results, "accuracy") * math.sqrt(2),
+            step=rounding_step(results, "worst_class") * math.sqrt(2),
             level=level,
         )
         for c in range(len(results.class_names))
@@ -164,8 +166,12 @@ def _difference(
 
 
 def rounding_step(results: StressResults, metric: str) -> float:
-    """What figures of a metric are multiples of, 0 where they are not or it is not known."""
-    return 1 / results.n_test if metric in STEPPED and results.n_test else 0.0
+    """What one test example more changes a metric by, 0 where that is not known.
+
+    In a class there are taken to be as many examples as in any other.
+    """
+    examples = 1 if metric in OF_ALL else len(results.class_names) if metric in OF_ONE_CLASS else 0
+    return examples / results.n_test if results.n_test else 0.0
 
 
 def difference_step(results: StressResults) -> float:

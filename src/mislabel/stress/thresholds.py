@@ -230,7 +230,7 @@ def _judge(threshold: Threshold, found: Interval, level: float) -> tuple[State, 
     if not low and not high:
         return "fail", f"{figure} {no} {threshold.written}", None
     needed = seeds_needed(found, threshold.number, level=level)
-    advice = f"about {needed} seeds" if needed else f"more than {MAX_SEEDS} seeds"
+    advice = f"about {needed} seeds" if needed else f"not even {MAX_SEEDS} seeds"
     words = f"{figure} not clearly above or below {threshold.written}; {advice} would decide"
     return "undecided", words, needed
 
