@@ -7,7 +7,9 @@ fit in here; nothing of ours schedules anything.
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 from mislabel.errors import InputError
@@ -51,22 +53,36 @@ def run_all(
     """Yield ``function(w)`` for each piece of work, in the order in which they finish.
 
     An exception in a worker is raised here; what had finished before is finished.
+
     waits: the function starts a process and waits for it, so that threads of this one are enough.
     """
     if workers.count == 1:
         yield from map(function, work)
         return
-    from joblib import Parallel, delayed, parallel_config
-
     if waits:
-        with parallel_config(backend="threading"):
-            parallel = Parallel(n_jobs=workers.count, return_as="generator_unordered", batch_size=1)
-            yield from parallel(delayed(function)(w) for w in work)
+        yield from _in_threads(function, work, workers.count)
         return
+    from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(backend="loky", inner_max_num_threads=workers.threads):
         parallel = Parallel(n_jobs=workers.count, return_as="generator_unordered", batch_size=1)
         yield from parallel(delayed(_alone)(function, os.getpid(), w) for w in work)
+
+
+def _in_threads(function: Callable[[W], R], work: Iterable[W], count: int) -> Iterator[R]:
+    """`run_all` in threads. Where the caller stops early it need not wait for those at work."""
+    pool = ThreadPoolExecutor(count)
+    waiting, running = iter(work), set[Future[R]]()
+    try:
+        while True:
+            running |= {pool.submit(function, w) for w in islice(waiting, count - len(running))}
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _alone(function: Callable[[Any], Any], parent: int, work: Any) -> Any:

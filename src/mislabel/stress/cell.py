@@ -1,6 +1,8 @@
 """One cell: start the training, read what it left, measure it, store it."""
 
 import os
+import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,32 +19,56 @@ from mislabel.stress.metrics import accuracy_per_class, confusion, figures, fitt
 from mislabel.stress.outcome import OutcomeError, read_outcome
 from mislabel.stress.store import StressFolder
 from mislabel.stress.subjects import Launcher, Metric, Place
-from mislabel.stress.supervise import Ended, supervised
+from mislabel.stress.supervise import Ended, Supervision
+from mislabel.words import one_line
 
 
-@dataclass(frozen=True, kw_only=True)
 class SharedFiles:
-    """The examples in files that all trainings map, and how to see that nobody changed them."""
+    """The examples in read-only files that all trainings map.
 
-    x_train: Path
-    x_test: Path
-    indices: Path
+    A program that changes them all the same fails, and so do those that ran at that time; for the
+    next training the files are written anew.
+    """
 
-    @classmethod
-    def write(cls, dataset: Dataset) -> "SharedFiles":
-        """Files in the cache, or those that are there already with this content."""
-        folder = cache_folder().absolute() / f"stress-{dataset.fingerprint[:32]}"
-        arrays = {
+    def __init__(self, dataset: Dataset, scratch: Path) -> None:
+        """Files in the cache, or those that are there already; in `scratch` without a cache."""
+        self._arrays = {
             "x_train": dataset.x_train,
             "x_test": dataset.x_test,
             "indices": dataset.train_indices,
         }
-        return cls(**{name: _shared(folder / f"{name}.npy", a) for name, a in arrays.items()})
+        self._folder = cache_folder().absolute() / f"stress-{dataset.fingerprint[:32]}"
+        self._scratch = scratch
+        self._lock = threading.Lock()
+        self._writings = 0
+        self._write()
+        self._state = self._stat()
 
-    def state(self) -> list[tuple[int, int, int]]:
-        """Inode, size and time of change of each: another after any write."""
-        found = [path.stat() for path in (self.x_train, self.x_test, self.indices)]
-        return [(s.st_ino, s.st_size, s.st_mtime_ns) for s in found]
+    def __getitem__(self, name: str) -> Path:
+        return self._folder / f"{name}.npy"
+
+    def writings(self) -> int:
+        """How often the files had to be written anew; they are right when this returns."""
+        with self._lock:
+            if self._stat() != self._state:
+                self._writings += self._write()
+                self._state = self._stat()
+            return self._writings
+
+    def _write(self) -> bool:
+        """Write every file that has not its content; whether there was one."""
+        try:
+            return self._written() > 0
+        except OSError:
+            self._folder = Path(tempfile.mkdtemp(dir=self._scratch))
+            return self._written() > 0
+
+    def _written(self) -> int:
+        return sum(_write_shared(self[name], array) for name, array in self._arrays.items())
+
+    def _stat(self) -> list[tuple[int, ...] | None]:
+        """Inode, size and times of change of each: another after any write."""
+        return [_stamp(self[name]) for name in self._arrays]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +79,7 @@ class CellWork:
     config: Mapping[str, Any]
     folder: Path
     launcher: Launcher
+    supervision: Supervision
     labels: NoisyLabels
     seed: int
     files: SharedFiles
@@ -67,26 +94,28 @@ def train_cell(work: CellWork) -> str:
     """Train one cell and store how it ended; returns the cell's name."""
     folder = StressFolder(work.folder)
     with folder.working_folder(work.timeout) as temporary:
-        log, out = temporary / "log.txt", temporary / "out"
-        place = _place(work, temporary, out)
-        before = work.files.state()
-        ended = supervised(
+        log, own = temporary / "log.txt", temporary / "work"  # the program can remove its own alone
+        own.mkdir()
+        before = work.files.writings()
+        place = _place(work, own)
+        ended = work.supervision.run(
             work.launcher.words(place),
             log=log,
             timeout=work.timeout,
             env=_environment(work.threads),
-            cwd=Path.cwd(),
         )
         result: dict[str, Any] = {"seconds": ended.seconds, "metrics": {}, "accuracy_per_class": []}
         predictions = None
         try:
+            if work.files.writings() != before:
+                raise OutcomeError(
+                    "the examples, which all trainings share, were changed meanwhile"
+                )
             _check_ended(ended, log, work.timeout)
-            if work.files.state() != before:
-                raise OutcomeError("changed the files of the examples, which all trainings share")
-            predictions, found = _measure(work, out)
+            predictions, found = _measure(work, place.out)
             result |= found | {"failure": None}
         except OutcomeError as bad:
-            result |= {"failure": str(bad)}
+            result |= {"failure": one_line(str(bad))}
         result |= {"timed_out": ended.timed_out, "timeout": work.timeout}
         folder.save_cell(
             work.cell, config=work.config, result=result, predictions=predictions, log=log
@@ -108,10 +137,6 @@ def _measure(work: CellWork, out: Path) -> tuple[NDArray[np.int64] | None, dict[
         labels = work.labels
         assert labels.clean_labels is not None
         found["metrics"] |= fitted(labels.labels, labels.clean_labels, outcome.train_predictions)
-    name = work.metric[0]
-    if name not in found["metrics"]:
-        known = ", ".join(sorted(found["metrics"]))
-        raise OutcomeError(f"gave no metric {name!r}, only {known}")
     return outcome.predictions, found
 
 
@@ -122,7 +147,7 @@ def _own_metric(work: CellWork, predictions: NDArray[np.int64]) -> dict[str, flo
         return {}
     try:
         value = float(function(work.y_test.copy(), predictions.copy()))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise OutcomeError(f"metric {name} raised {type(error).__name__}: {error}") from error
     if not np.isfinite(value):
         raise OutcomeError(f"metric {name} is {value}; must be finite")
@@ -149,39 +174,51 @@ def _last_line(log: Path) -> str:
     return lines[-1][:300] if lines else ""
 
 
-def _place(work: CellWork, temporary: Path, out: Path) -> Place:
+def _place(work: CellWork, own: Path) -> Place:
     """Paths of a training, its own copy of the labels written."""
     suffix = work.launcher.labels_format
-    labels = temporary / f"labels.{suffix}"
+    labels = own / f"labels.{suffix}"
     if suffix == "npy":
         np.save(labels, work.labels.labels)
     else:
         NoisyLabels(work.labels.labels, n_classes=work.labels.n_classes).save(labels)
     return Place(
         labels=labels,
-        x_train=work.files.x_train,
-        x_test=work.files.x_test,
-        indices=work.files.indices,
-        out=out,
-        folder=temporary,
+        x_train=work.files["x_train"],
+        x_test=work.files["x_test"],
+        indices=work.files["indices"],
+        out=own / "out",
+        folder=own,
         seed=work.seed,
     )
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """This environment, with the threads that a training may use where the user has not said."""
+    """This environment, with what makes trainings repeatable where the user has not said.
+
+    The threads that one may use, and the hashes of text, on which the order of a set depends.
+    """
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    return {name: str(threads) for name in names} | dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
+    ours = dict.fromkeys(names, str(threads)) | {"PYTHONHASHSEED": "0"}
+    return ours | dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
 
 
-def _shared(path: Path, array: NDArray[Any]) -> Path:
-    """A read-only file of the array at `path`; one that is there is kept if it has the content."""
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _write_shared(path: Path, array: NDArray[Any]) -> bool:
+    """Write a read-only file of the array, unless it is there; whether it was written."""
     try:
         if hash_array(read_npy(path, mapped=True)) == hash_array(array):
-            return path
+            return False
     except (OSError, ValueError):
         pass
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=False)
     path.chmod(0o444)
-    return path
+    return True

@@ -20,27 +20,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mislabel.seeds import child_state
-
 Predict = Callable[[Any], Any]
 
 
 def main(job: Path) -> None:
     """Run the job in the JSON file `job`."""
     given = json.loads(job.read_text("utf-8"))
-    sys.path[:] = given["sys_path"]
+    sys.path[:] = given["sys_path"]  # before anything of mislabel, which may come from there
     function, extra = _load(Path(given["function"]))
     _seed_global_generators(given["seed"])
-    examples, test = (_examples(Path(given[name])) for name in ("x_train", "x_test"))
+    examples = _examples(given["x_train"])
     labels = np.load(given["labels"])
     classes = None if given["classes"] is None else np.load(given["classes"])
     y = labels if classes is None else classes[labels]
     model = train(function, examples, y, seed=given["seed"], extra=extra)
     out = Path(given["out"])
     out.mkdir()
-    for name, x in (("predictions", test), ("train_predictions", examples)):
-        if name == "predictions" or given["predict_train"]:
-            np.save(out / name, _numbers(predictor(model)(_as_given(function, x)), classes))
+    predict = predictor(model)
+    todo = {"predictions": "x_test"}
+    if given["predict_train"]:
+        todo["train_predictions"] = "x_train"
+    for name, x in todo.items():  # read anew: the function may have written into its own
+        np.save(out / name, _numbers(predict(_as_given(function, _examples(given[x]))), classes))
 
 
 def train(
@@ -65,6 +66,8 @@ def seeded(estimator: Any, seed: int) -> Any:
     """
     from sklearn.base import clone
 
+    from mislabel.seeds import child_state
+
     copy = clone(estimator)
     parameters = copy.get_params(deep=True)
     changes = {
@@ -80,11 +83,16 @@ def seeded(estimator: Any, seed: int) -> Any:
 def predictor(model: Any) -> Predict:
     """How what a training returned predicts: its own `predict`, or itself."""
     found = model.predict if hasattr(model, "predict") else model
-    if not callable(found) or type(model).__module__.startswith("torch.nn"):
+    if not callable(found) or (found is model and _is_torch_module(model)):
         shown = type(model).__name__
         message = f"train returned {shown}; must be a model with predict(x), or a function of x"
         raise TypeError(message)
     return found  # type: ignore[no-any-return]
+
+
+def _is_torch_module(model: Any) -> bool:
+    """Whether a model is called with tensors, which examples are not."""
+    return any(kind.__module__ == "torch.nn.modules.module" for kind in type(model).__mro__)
 
 
 def _as_given(function: Any, x: NDArray[Any]) -> NDArray[Any]:
@@ -98,7 +106,7 @@ def _is_ours(estimator: Any) -> bool:
     return any(kind.__name__ == "NoisyLabelClassifier" for kind in type(estimator).__mro__)
 
 
-def _examples(path: Path) -> NDArray[Any]:
+def _examples(path: str) -> NDArray[Any]:
     """Examples of a file, as an array that may be written to without changing the file."""
     return np.asarray(np.load(path, mmap_mode="c"))
 
@@ -108,11 +116,22 @@ def _numbers(predictions: Any, classes: NDArray[Any] | None) -> NDArray[Any]:
     if hasattr(predictions, "detach"):  # a tensor
         predictions = predictions.detach().cpu().numpy()
     array = np.asarray(predictions)
-    if classes is not None and array.ndim == 1 and np.isin(array, classes).all():
-        return np.searchsorted(classes, array)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if classes is not None and array.ndim == 1:
+        return _places(array, classes)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"predictions are of type {array.dtype}; must be numbers")
     return array
+
+
+def _places(predictions: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
+    """Places of predictions among the sorted classes that the labels were given as."""
+    known = np.isin(predictions, classes)
+    if not known.all():
+        bad = predictions[int(np.argmin(known))]
+        raise ValueError(f"predictions hold {str(bad)[:40]!r}, which is no class of y_train")
+    return np.searchsorted(classes, predictions.astype(classes.dtype))
 
 
 def _load(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -125,6 +144,8 @@ def _load(path: Path) -> tuple[Any, dict[str, Any]]:
 
 def _seed_global_generators(seed: int) -> None:
     """Seed what code without a seed of its own draws from; this process does nothing else."""
+    from mislabel.seeds import child_state
+
     state = child_state(seed, "stress", "global")
     random.seed(state)
     np.random.seed(state)  # noqa: NPY002 - the generator of the code under test

@@ -15,11 +15,12 @@ import ast
 import functools
 import importlib.metadata
 import inspect
+import itertools
 import shlex
 import site
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +37,26 @@ def callable_code(train: Any, *, extra: Sequence[Path] = ()) -> Dependencies:
     extra: further files and folders. Error: `InputError` where a value that it carries along
     cannot be hashed.
     """
-    files, values = set[Path](), list[Any]()
-    _collect(train, files, values, set())
+    reader = _Reader()
+    values = reader.read(train)
     roots = [Path(p or ".").resolve() for p in sys.path]
-    found = source_code([*files, *extra], roots)
+    found = source_code([*reader.files, *extra], roots)
     return found | {"values": hash_json(values), "package": _package_of(train)}
 
 
 def command_code(command: str, folder: Path, *, extra: Sequence[Path] = ()) -> Dependencies:
-    """Everything that a command depends on: its text and the files that it names.
+    """Everything that a command depends on: its text and the files and modules that it names.
 
+    Named are files, also as in ``--config=FILE``, and local modules, as in ``python -m MODULE``.
     folder: where it is run. extra: further files and folders.
     """
-    named = [folder / word for word in _words(command)]
-    scripts = [path for path in named if path.is_file()]
+    words = _words(command)
+    named = [folder / part for word in words for part in {word, word.partition("=")[2]} if part]
+    scripts = [path for path in named if _is_file(path)]
     roots = [path.resolve().parent for path in scripts] + [folder.resolve()]
+    for option, module in itertools.pairwise(words):
+        if option == "-m":
+            scripts += _local_files([*module.split("."), "__main__"], roots)
     return {"command": command} | source_code([*scripts, *extra], roots)
 
 
@@ -60,6 +66,7 @@ def source_code(paths: Iterable[Path], roots: Sequence[Path]) -> Dependencies:
     paths: files and folders. roots: where imports of local modules are looked for. Names are
     relative to a root where they can be, so that a project may be moved.
     """
+    local_roots = [root for root in roots if root.is_dir() and not _is_installed(root)]
     todo = [file.resolve() for path in paths for file in _files(path)]
     seen, packages = set[Path](), set[str]()
     while todo:
@@ -67,12 +74,13 @@ def source_code(paths: Iterable[Path], roots: Sequence[Path]) -> Dependencies:
         if file in seen:
             continue
         seen.add(file)
-        for module, local in _imports(file, roots):
+        todo += _packages_around(file)
+        for module, local in _imports(file, local_roots):
             if local:
                 todo += local
             else:
                 packages.add(module)
-    hashes = {_name(file, roots): hash_file(file) for file in sorted(seen)}
+    hashes = sorted([_name(file, roots), hash_file(file)] for file in seen)
     return {"files": hashes, "versions": _versions(packages)}
 
 
@@ -83,46 +91,146 @@ def _words(command: str) -> list[str]:
         return command.split()
 
 
-def _collect(value: Any, files: set[Path], values: list[Any], seen: set[int]) -> None:
-    """Add the source files of a callable and what it carries along."""
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, functools.partial):
-        parts: list[Any] = [value.func, value.args, value.keywords]
-    elif inspect.ismethod(value):
-        parts = [value.__func__, value.__self__]
-    elif inspect.isfunction(value):
-        _add_file(value, files)
-        values.append([value.__qualname__, _bytecode(value.__code__)])
+class _Reader:
+    """Reads a callable and what it carries along: the source files, and the values as JSON."""
+
+    def __init__(self) -> None:
+        self.files = set[Path]()
+        self._seen: dict[int, tuple[int, Any]] = {}
+        "Values that may hold themselves, kept alive so that no other gets their id."
+
+    def read(self, value: Any) -> Any:
+        """What a value is, equal for equal content."""
+        if isinstance(value, tuple):
+            return ["tuple", *map(self.read, value)]
+        if isinstance(value, frozenset | set | str | bytes | int | float | None):
+            return _hash(value)
+        if id(value) in self._seen:
+            return ["again", self._seen[id(value)][0]]
+        self._seen[id(value)] = (len(self._seen), value)
+        if isinstance(value, list):
+            return ["list", *map(self.read, value)]
+        if isinstance(value, dict):
+            return ["dict", *([_hash(key), self.read(value[key])] for key in _sorted(value))]
+        return self._code(value)
+
+    def _code(self, value: Any) -> Any:
+        """Functions, classes and their objects; of any other value a hash."""
+        if isinstance(value, functools.partial):
+            return ["partial", *map(self.read, (value.func, value.args, value.keywords))]
+        if inspect.ismethod(value):
+            return ["method", self.read(value.__func__), self.read(value.__self__)]
+        if inspect.isfunction(value):
+            return self._function(value)
+        if isinstance(value, type):
+            return self._class(value)
+        if inspect.ismodule(value):
+            return ["module", value.__name__]  # its file, where it is local, by the import of it
+        parts = _parts(value)
+        if parts is None:
+            _add_file(type(value), self.files)
+            return _hash(value)
+        return ["object", self.read(type(value)), self.read(parts)]
+
+    def _function(self, value: Any) -> Any:
+        _add_file(value, self.files)
         cells = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
-        parts = [value.__defaults__, value.__kwdefaults__, cells]
-    elif isinstance(value, type):
-        _add_file(value, files)
-        values.append(value.__qualname__)
-        return
-    elif isinstance(value, dict):
-        values.append(sorted(map(str, value)))
-        parts = [value[key] for key in sorted(value, key=str)]
-    elif isinstance(value, list | tuple):
-        values.append(len(value))
-        parts = list(value)
-    elif callable(value) or hasattr(value, "get_params"):
-        _add_file(type(value), files)
-        values.append(type(value).__qualname__)
-        parts = [value.get_params() if hasattr(value, "get_params") else vars(value)]
-    else:
-        values.append(_hash(value))
-        return
-    for part in parts:
-        _collect(part, files, values, seen)
+        carried = [value.__defaults__, value.__kwdefaults__, cells]
+        if _goes_along(value):
+            names = _global_names(value.__code__) & value.__globals__.keys()
+            carried.append({name: value.__globals__[name] for name in names})
+        return ["function", value.__qualname__, _bytecode(value.__code__), self.read(carried)]
+
+    def _class(self, value: type) -> Any:
+        for kind in value.__mro__:
+            _add_file(kind, self.files)
+        parts: list[Any] = []
+        if _goes_along(value):
+            inside = {name: _unwrapped(part) for name, part in vars(value).items()}
+            parts = [value.__bases__, {k: v for k, v in inside.items() if _says(k, v)}]
+        return ["class", value.__qualname__, self.read(parts)]
+
+
+def _parts(value: Any) -> Any:
+    """What an object that runs code consists of; None of one that is plain data."""
+    if hasattr(value, "get_params"):
+        return value.get_params(deep=False)
+    runs = callable(value) or _goes_along(type(value))
+    return dict(vars(value)) if runs and hasattr(value, "__dict__") else None
+
+
+def _says(name: str, value: Any) -> bool:
+    """Whether an attribute says what a class does; Python's own bookkeeping does not."""
+    hidden = name.startswith(("__", "_abc_")) or inspect.isdatadescriptor(value)
+    return inspect.isfunction(value) or not hidden
+
+
+def _unwrapped(value: Any) -> Any:
+    """The functions of a method as it stands in a class."""
+    if isinstance(value, staticmethod | classmethod):
+        return value.__func__
+    if isinstance(value, property):
+        return [value.fget, value.fset, value.fdel]
+    if isinstance(value, functools.cached_property):
+        return value.func
+    return value
+
+
+def _goes_along(value: Any) -> bool:
+    """Whether a function or class is sent by value, with the global values that it uses.
+
+    Such are those of a script or a notebook, and of modules that nobody else could import. All
+    others are imported anew where they run.
+    """
+    module = sys.modules.get(str(getattr(value, "__module__", None)))
+    return module is not None and (module.__name__ == "__main__" or not is_importable(module))
+
+
+def is_importable(module: Any) -> bool:
+    """Whether an import by name in a new process with this path finds the same file.
+
+    Of ``__main__`` it does not matter: what stands there is always sent by value.
+    """
+    if module.__name__ == "__main__" or _is_built_in(module):
+        return True
+    paths: Any = None
+    origin: str | None = None
+    for place in itertools.accumulate(module.__name__.split("."), lambda a, b: f"{a}.{b}"):
+        finders = (finder for finder in sys.meta_path if hasattr(finder, "find_spec"))
+        found = next(filter(None, (f.find_spec(place, paths) for f in finders)), None)
+        if found is None:
+            return False
+        origin, paths = found.origin, found.submodule_search_locations
+    file = getattr(module, "__file__", None)
+    if file is None or origin is None:
+        return file is None and paths is not None  # a package of nothing but a folder
+    return Path(origin).resolve() == Path(file).resolve()
+
+
+def _is_built_in(module: Any) -> bool:
+    spec = getattr(module, "__spec__", None)
+    return getattr(spec, "origin", None) in ("built-in", "frozen")
+
+
+def _global_names(code: Any) -> set[str]:
+    """Names of globals that a function may read, functions inside it included."""
+    inside = (_global_names(constant) for constant in code.co_consts if inspect.iscode(constant))
+    return set(code.co_names).union(*inside)
+
+
+def _sorted(values: Iterable[Any]) -> list[Any]:
+    return sorted(values, key=lambda value: (str(type(value)), str(value)))
 
 
 def _bytecode(code: Any) -> Any:
     """What a function does, for those whose source file is not there (as in a console)."""
-    constants = [_bytecode(c) if inspect.iscode(c) else repr(c) for c in code.co_consts
-                 if not isinstance(c, frozenset)]  # fmt: skip
-    return [code.co_code.hex(), list(code.co_names), constants]
+    return [code.co_code.hex(), list(code.co_names), [_constant(c) for c in code.co_consts]]
+
+
+def _constant(value: Any) -> Any:
+    if inspect.iscode(value):
+        return _bytecode(value)
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
 
 
 def _filled(cell: Any) -> bool:
@@ -137,6 +245,8 @@ def _hash(value: Any) -> str:
     """A hash of a plain value: equal for equal content."""
     import joblib
 
+    if hasattr(value, "detach"):  # a tensor
+        value = value.detach().cpu().numpy()
     try:
         return str(joblib.hash(value))
     except Exception as error:
@@ -195,7 +305,7 @@ def _names(
         if isinstance(node, ast.Import):
             yield from ((alias.name, roots) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            where = [file.parents[node.level - 1]] if node.level else roots
+            where = list(file.parents)[node.level - 1 : node.level] if node.level else roots
             start = f"{node.module}." if node.module else ""
             yield from ((start + alias.name, where) for alias in node.names)
 
@@ -207,15 +317,30 @@ def _local_files(parts: Sequence[str], roots: Sequence[Path]) -> list[Path]:
         for part in parts:
             if _is_installed(folder / part):
                 break
-            if (folder / part).is_dir():
-                folder = folder / part
-                found += [f for f in [folder / "__init__.py"] if f.is_file()]
-                continue
-            found += [f for f in [folder / f"{part}.py"] if f.is_file()]
-            break
+            package = folder / part / "__init__.py"
+            modules = [folder / f"{part}.py", *sorted(folder.glob(f"{part}.*.so"))]
+            if package.is_file():
+                found.append(package)
+            elif there := [file for file in modules if file.is_file()]:
+                found += there
+                break
+            elif not (folder / part).is_dir():
+                break
+            folder = folder / part
         if found:
             return [file.resolve() for file in found]
     return []
+
+
+def _packages_around(file: Path) -> list[Path]:
+    """The files of the packages in which a Python file stands, which run before it."""
+    found = list[Path]()
+    for folder in file.parents if file.suffix == ".py" else ():
+        package = folder / "__init__.py"
+        if not package.is_file():
+            break
+        found.append(package)
+    return found
 
 
 @functools.cache
@@ -244,7 +369,20 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
     wanted = sorted(set(packages))
     if not wanted:
         return {}
-    owners = importlib.metadata.packages_distributions()
+    owners = _distributions()
     return {
         name: importlib.metadata.version(owners[name][0]) for name in wanted if owners.get(name)
     }
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file; a word of a command may be too long to be a path."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

@@ -41,10 +41,8 @@ def from_arrays(data: Any) -> tuple[Dataset, NDArray[Any]]:
     if not isinstance(data, tuple | list) or len(data) != 4:
         rule = "must be a data spec, a Dataset, or (x_train, y_train, x_test, y_test)"
         raise InputError("data", type(data).__name__, rule)
-    x_train, y_train, x_test, y_test = (
-        as_array(part, name)
-        for part, name in zip(data, ("x_train", "y_train", "x_test", "y_test"), strict=True)
-    )
+    x_train, x_test = _examples(data[0], "x_train"), _examples(data[2], "x_test")
+    y_train, y_test = _class_values(data[1], "y_train"), _class_values(data[3], "y_test")
     for x, y, name in ((x_train, y_train, "train"), (x_test, y_test, "test")):
         if y.ndim != 1 or x.ndim < 2 or len(x) != len(y) or not len(y):
             rule = f"must be x (n, ...) and y (n,) of one length; x_{name} has {x.shape}"
@@ -66,3 +64,22 @@ def from_arrays(data: Any) -> tuple[Dataset, NDArray[Any]]:
         n_train_total=len(x_train),
     )
     return dataset, classes
+
+
+def _examples(values: Any, name: str) -> NDArray[Any]:
+    array = as_array(values, name)
+    if array.dtype.kind not in "fiub":
+        raise InputError(name, f"dtype {array.dtype}", "must be an array of numbers")
+    return array
+
+
+def _class_values(values: Any, name: str) -> NDArray[Any]:
+    """Whole numbers, finite numbers or text; text in an array of objects becomes an array of it."""
+    array = as_array(values, name)
+    if array.dtype.kind == "O" and all(isinstance(value, str) for value in array.ravel()):
+        array = array.astype(np.str_)
+    if array.dtype.kind not in "fiubU" or (
+        array.dtype.kind == "f" and not np.isfinite(array).all()
+    ):
+        raise InputError(name, f"dtype {array.dtype}", "must be finite numbers or text")
+    return array

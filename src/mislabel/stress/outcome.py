@@ -10,12 +10,18 @@ A training is given the path OUT. It leaves one file there, ``OUT`` itself or ``
 | ``metrics.json`` | figures by name, ``{"f1": 0.83}`` |
 
 A single file holds predictions; a single JSON file may hold all three, under these names, and a
-JSON object of numbers is metrics. Classes are numbers from 0 to C - 1, or class names in text.
-What cannot be read, or is no answer (NaN, wrong shape, the same class for everything) is a
-`OutcomeError`, which makes a failed cell. Nothing that a training writes is executed or unpickled.
+JSON object of numbers is metrics. Classes are numbers from 0 to C - 1, or class names in text; text
+that is numbers is taken as numbers. In a CSV file a header may be there or not; of several columns
+that which it calls prediction counts, and columns that it calls by the names of the classes are
+put into their order.
+
+What cannot be read, or is no answer (NaN, wrong shape, the same class for everything) is an
+`OutcomeError`, which makes a failed cell. Nothing that a training writes is executed or unpickled,
+what is not a plain file is not opened, and no more is read than the answer could take.
 """
 
 import csv
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -29,8 +35,13 @@ from numpy.typing import NDArray
 from mislabel.files import read_npy
 
 SUFFIXES = ("", ".npy", ".csv", ".json")
-MAX_TEXT_BYTES = 512 * 2**20
+BYTES_PER_NUMBER = 64
+"So many at most, in a file of one number per example and class."
+BYTES_BESIDES = 16 * 2**20
+MAX_METRICS = 1000
 _NAMES = ("predictions", "train_predictions")
+_PREDICTED = ("prediction", "predictions", "predicted", "pred", "label")
+"Headers of the column of predictions in a CSV file, the first that is there."
 
 
 class OutcomeError(Exception):
@@ -52,8 +63,12 @@ class Outcome:
 
 def read_outcome(out: Path, *, n_test: int, n_train: int, class_names: tuple[str, ...]) -> Outcome:
     """Read what a training left at `out`; see the module. Raises `OutcomeError`."""
-    found = _read_folder(out) if out.is_dir() else _read_single(out)
     counts = dict(zip(_NAMES, (n_test, n_train), strict=True))
+    reader = _Reader(counts=counts, class_names=class_names)
+    try:
+        found = reader.folder(out) if out.is_dir() else reader.single(out)
+    except OSError as error:
+        raise OutcomeError(f"its result cannot be read ({error.strerror or error})") from error
     classes = {
         name: _classes(found[name], count, class_names, name)
         for name, count in counts.items()
@@ -72,132 +87,155 @@ def read_outcome(out: Path, *, n_test: int, n_train: int, class_names: tuple[str
     )
 
 
-def _read_single(out: Path) -> dict[str, Any]:
-    there = [path for suffix in SUFFIXES if (path := out.with_name(out.name + suffix)).is_file()]
-    if not there:
-        raise OutcomeError("left no result at {out}")
-    if len(there) > 1:
-        raise OutcomeError(f"left several results: {', '.join(path.name for path in there)}")
-    value = _read(there[0])
-    if not isinstance(value, dict):
-        return {"predictions": value}
-    figures = {key: inner for key, inner in value.items() if key not in (*_NAMES, "metrics")}
-    own = value.get("metrics", {})
-    if not isinstance(own, dict):
-        raise OutcomeError("metrics must be figures by name")
-    return {name: value[name] for name in _NAMES if name in value} | {"metrics": figures | own}
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    """Reads files into raw values: arrays, lists, or objects of a single JSON file.
 
-
-def _read_folder(out: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in (*_NAMES, "metrics"):
-        there = [p for suffix in SUFFIXES[1:] if (p := out / f"{name}{suffix}").is_file()]
-        if len(there) > 1:
-            raise OutcomeError(f"left several results: {', '.join(path.name for path in there)}")
-        if there:
-            found[name] = _read(there[0])
-    if not found:
-        raise OutcomeError(f"left none of {', '.join((*_NAMES, 'metrics'))} in the folder {{out}}")
-    return found
-
-
-def _read(path: Path) -> Any:
-    """The content of a file, by what it begins with: NPY, JSON or CSV."""
-    with path.open("rb") as file:
-        start = file.read(64)
-    try:
-        if start.startswith(b"\x93NUMPY"):
-            return read_npy(path)
-        if path.suffix == ".npy" or not start:
-            raise OutcomeError(f"{path.name} is empty" if not start else f"{path.name} is no .npy")
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise OutcomeError(f"{path.name} is larger than {MAX_TEXT_BYTES >> 20} MiB")
-        text = path.read_text("utf-8")
-        return json.loads(text) if start.lstrip()[:1] in (b"{", b"[") else _csv(text, path.name)
-    except (ValueError, OSError, RecursionError) as error:
-        raise OutcomeError(
-            f"{path.name} cannot be read ({' '.join(str(error).split())})"
-        ) from error
-
-
-def _csv(text: str, name: str) -> Any:
-    """Metrics of one row of figures under a header; predictions of all else.
-
-    Of several columns those are taken that are called prediction or label, or else all of them, as
-    the probabilities of classes.
+    counts: rows of predictions, by name.
     """
-    rows = [row for row in csv.reader(text.splitlines()) if row]
-    if not rows:
-        raise OutcomeError(f"{name} is empty")
-    head = [cell.strip() for cell in rows[0]]
-    titled = not all(map(_is_number, head)) and (len(rows) > 1 or len(head) > 1)
-    body = rows[1:] if titled else rows
-    if len({len(row) for row in rows}) > 1:
-        raise OutcomeError(f"{name} has rows of different lengths")
-    if titled and len(body) == 1 and not {"prediction", "label"} & set(map(str.lower, head)):
-        return {"metrics": dict(zip(head, map(_number, body[0]), strict=True))}
-    lower = [word.lower() for word in head] if titled else []
-    chosen = [lower.index(word) for word in ("prediction", "predictions", "label", "predicted")
-              if word in lower]  # fmt: skip
-    columns = [[row[i].strip() for row in body] for i in chosen[:1] or range(len(head))]
-    if len(columns) == 1:
-        return columns[0]
-    return [[_number(cell) for cell in row] for row in zip(*columns, strict=True)]
+
+    counts: Mapping[str, int]
+    class_names: tuple[str, ...]
+
+    def single(self, out: Path) -> dict[str, Any]:
+        """The content of the one file at `out`, with or without a suffix."""
+        paths = [out.with_name(out.name + suffix) for suffix in SUFFIXES]
+        there = _one([path for path in paths if path.is_file()])
+        if there is None:
+            raise OutcomeError("left no result at {out}")
+        value = self._read(there, "predictions")
+        if not isinstance(value, dict):
+            return {"predictions": value}
+        figures = {key: inner for key, inner in value.items() if key not in (*_NAMES, "metrics")}
+        own = value.get("metrics", {})
+        if not isinstance(own, dict):
+            raise OutcomeError("metrics must be figures by name")
+        return {name: value[name] for name in _NAMES if name in value} | {"metrics": figures | own}
+
+    def folder(self, out: Path) -> dict[str, Any]:
+        """The contents of the files in the folder `out`."""
+        found: dict[str, Any] = {}
+        for name in (*_NAMES, "metrics"):
+            paths = [out / f"{name}{suffix}" for suffix in SUFFIXES[1:]]
+            there = _one([path for path in paths if path.is_file()])
+            if there is not None:
+                found[name] = self._read(there, name)
+        if not found:
+            names = ", ".join((*_NAMES, "metrics"))
+            raise OutcomeError(f"left none of {names} in the folder {{out}}")
+        return found
+
+    def _read(self, path: Path, name: str) -> Any:
+        """The content of a file, by what it begins with: NPY, JSON or CSV."""
+        try:
+            with path.open("rb") as file:
+                start = file.read(64)
+            if start.startswith(b"\x93NUMPY"):
+                return read_npy(path, mapped=True)
+            if not start:
+                raise OutcomeError(f"{path.name} is empty")
+            if path.suffix == ".npy":
+                raise OutcomeError(f"{path.name} is no .npy")
+            if path.stat().st_size > self._most_bytes:
+                raise OutcomeError(f"{path.name} is larger than {self._most_bytes >> 20} MiB")
+            text = path.read_text("utf-8-sig")
+            if text.lstrip()[:1] in ("{", "["):
+                return json.loads(text)
+            return self._csv(text, path.name, self.counts.get(name, 1))
+        except (ValueError, OSError, RecursionError, csv.Error) as error:
+            why = " ".join(str(error).split())
+            raise OutcomeError(f"{path.name} cannot be read ({why})") from error
+
+    @property
+    def _most_bytes(self) -> int:
+        """How large a text of all predictions, as probabilities, could be."""
+        numbers = sum(self.counts.values()) * (len(self.class_names) + 1)
+        return BYTES_BESIDES + BYTES_PER_NUMBER * numbers
+
+    def _csv(self, text: str, name: str, count: int) -> Any:
+        """Metrics of one row of figures under a header; predictions of all else."""
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+        if not rows:
+            raise OutcomeError(f"{name} is empty")
+        if len({len(row) for row in rows}) > 1:
+            raise OutcomeError(f"{name} has rows of different lengths")
+        head = [cell.strip() for cell in rows[0]]
+        titled = self._is_header(head) or len(rows) == count + 1
+        columns = [[cell.strip() for cell in column] for column in zip(*rows[titled:], strict=True)]
+        lower = [word.lower() for word in head] if titled else []
+        for word in _PREDICTED:
+            if word in lower and columns:
+                return columns[lower.index(word)]
+        if titled and len(rows) == 2 and self._is_header(head):
+            return {"metrics": {h: _number(c[0]) for h, c in zip(head, columns, strict=True)}}
+        if len(columns) == 1:
+            return columns[0]
+        if titled and sorted(head) == sorted(self.class_names):
+            columns = [columns[head.index(title)] for title in self.class_names]
+        return [[_number(cell) for cell in row] for row in zip(*columns, strict=True)]
+
+    def _is_header(self, row: list[str]) -> bool:
+        """Whether a row has words; one class name alone may be a prediction."""
+        return not all(map(_is_number, row)) and (len(row) > 1 or row[0] not in self.class_names)
+
+
+def _one(paths: list[Path]) -> Path | None:
+    """The one path of several that could be, if there is one."""
+    if len(paths) > 1:
+        raise OutcomeError(f"left several results: {', '.join(path.name for path in paths)}")
+    return paths[0] if paths else None
 
 
 def _classes(value: Any, count: int, class_names: tuple[str, ...], name: str) -> NDArray[np.int64]:
     """(count,) classes of predictions in any allowed form."""
-    array = _array(value, class_names, name)
+    array = _numeric(_shaped(value, count, len(class_names), name), class_names, name)
+    finite = np.isfinite(array)
+    if not finite.all():
+        bad = int(np.argmin(finite.reshape(count, -1).all(axis=1)))
+        raise OutcomeError(f"{name} are not finite, first in row {bad}")
+    if array.ndim == 2:
+        largest: NDArray[np.int64] = array.argmax(axis=1).astype(np.int64)
+        return largest
+    wrong = (array < 0) | (array >= len(class_names)) | (array != np.floor(array))
+    if wrong.any():
+        shown = array[int(wrong.argmax())]
+        rule = f"must be classes from 0 to {len(class_names) - 1}"
+        raise OutcomeError(f"{name} hold {shown:g}; {rule}")
+    return array.astype(np.int64)
+
+
+def _shaped(value: Any, count: int, n_classes: int, name: str) -> NDArray[Any]:
+    """(count,) or (count, C) values, whatever they are; checked before they are copied."""
+    try:
+        array: NDArray[Any] = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise OutcomeError(f"{name} are no array of numbers ({error})") from error
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim not in (1, 2) or len(array) != count:
         rule = f"must have one row per example: {count}"
         raise OutcomeError(f"{name} have shape {array.shape}; {rule}")
-    if not np.isfinite(array).all():
-        bad = int(np.argmin(np.isfinite(array.reshape(count, -1)).all(axis=1)))
-        raise OutcomeError(f"{name} are not finite, first in row {bad}")
-    if array.ndim == 2:
-        if array.shape[1] != len(class_names):
-            rule = f"must have one per class: {len(class_names)}"
-            raise OutcomeError(f"{name} have {array.shape[1]} columns; {rule}")
-        largest: NDArray[np.int64] = array.argmax(axis=1).astype(np.int64)
-        return largest
-    classes = array.astype(np.int64)
-    wrong = (classes != array) | (classes < 0) | (classes >= len(class_names))
-    if wrong.any():
-        shown = array[int(wrong.argmax())]
-        rule = f"must be classes from 0 to {len(class_names) - 1}"
-        raise OutcomeError(f"{name} hold {shown:g}; {rule}")
-    return classes
+    if array.ndim == 2 and array.shape[1] != n_classes:
+        rule = f"must have one per class: {n_classes}"
+        raise OutcomeError(f"{name} have {array.shape[1]} columns; {rule}")
+    if array.dtype.kind not in "fiubU" or array.itemsize > 4096:
+        raise OutcomeError(f"{name} are of type {array.dtype}; must be numbers")
+    return array
 
 
-def _array(value: Any, class_names: tuple[str, ...], name: str) -> NDArray[np.float64]:
-    """Numbers as an array, or names of classes as their numbers."""
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind == "U":
-            return _named(array, class_names, name)
-        if array.dtype.kind not in "fiub":
-            raise OutcomeError(f"{name} are of type {array.dtype}; must be numbers")
+def _numeric(array: NDArray[Any], class_names: tuple[str, ...], name: str) -> NDArray[np.float64]:
+    """Numbers as they are; text as the numbers that it is, or as the classes that it names."""
+    if array.dtype.kind != "U":
         return array.astype(np.float64)
-    except (ValueError, TypeError) as error:
-        raise OutcomeError(f"{name} are no array of numbers ({error})") from error
-
-
-def _named(array: NDArray[Any], class_names: tuple[str, ...], name: str) -> NDArray[np.float64]:
-    """Text as the classes that it names, or as numbers where it is none."""
-    places = {title: place for place, title in enumerate(class_names)}
     words, inverse = np.unique(array, return_inverse=True)
-    if set(words.tolist()) <= places.keys():
-        numbers = np.array([places[word] for word in words.tolist()], dtype=np.float64)
-    else:
-        bad = [w for w in words.tolist() if not _is_number(w)]
-        if bad:
-            raise OutcomeError(
-                f"{name} hold {bad[0][:40]!r}, which is neither a number nor a class"
-            )
-        numbers = words.astype(np.float64)
-    return numbers[inverse.reshape(array.shape)]
+    places = {title: place for place, title in enumerate(class_names)}
+    others = [word for word in words.tolist() if not _is_number(word)]
+    unknown = [word for word in others if word not in places]
+    if unknown:
+        shown = f"{unknown[0][:40]!r}, which is neither a number nor a class"
+        raise OutcomeError(f"{name} hold {shown}")
+    named = [places[w] if others and w in places else _number(w) for w in words.tolist()]
+    return np.array(named, dtype=np.float64)[inverse.reshape(array.shape)]
 
 
 def _check_constant(predictions: NDArray[np.int64], class_names: tuple[str, ...]) -> None:
@@ -209,12 +247,23 @@ def _check_constant(predictions: NDArray[np.int64], class_names: tuple[str, ...]
 def _metrics(value: Any) -> dict[str, float]:
     """Figures by name; anything that is no finite number is an error."""
     if not isinstance(value, dict):
-        raise OutcomeError('metrics must be figures by name, as in {{"f1": 0.83}}')
-    for key, figure in value.items():
-        numeric = isinstance(figure, int | float) and not isinstance(figure, bool)
-        if not numeric or not math.isfinite(figure):
-            raise OutcomeError(f"metric {str(key)[:40]!r} is {str(figure)[:40]}; must be finite")
-    return {str(key): float(figure) for key, figure in value.items()}
+        raise OutcomeError('metrics must be figures by name, as in {"f1": 0.83}')
+    if len(value) > MAX_METRICS:
+        raise OutcomeError(f"left {len(value)} metrics; must be at most {MAX_METRICS}")
+    return {str(key): _figure(str(key), figure) for key, figure in value.items()}
+
+
+def _figure(name: str, value: Any) -> float:
+    if not name.isprintable() or not 0 < len(name) <= 80:
+        rule = "must be a name of at most 80 characters that can be printed"
+        raise OutcomeError(f"metric {name[:40]!r} {rule}")
+    try:
+        figure = math.nan if isinstance(value, bool | str) else float(value)
+    except (TypeError, OverflowError):
+        figure = math.nan
+    if not math.isfinite(figure):
+        raise OutcomeError(f"metric {name[:40]!r} is {str(value)[:40]}; must be finite")
+    return figure
 
 
 def _is_number(text: str) -> bool:

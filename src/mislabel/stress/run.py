@@ -40,12 +40,13 @@ from mislabel.stress.subjects import (
     make_code,
 )
 from mislabel.stress.suite import Suite, family, make_suite
-from mislabel.stress.supervise import end_running
+from mislabel.stress.supervise import Supervision
 from mislabel.stress.thresholds import check_thresholds
 from mislabel.versions import library_versions
 
 TIMEOUT = 3600.0
 "Seconds after which a training has failed, by default."
+MAX_TIMEOUT = 1e8
 Progress = Callable[[int, int], None]
 "Called with the number of ended cells and of all cells."
 Data = str | Dataset | tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
@@ -172,8 +173,8 @@ def make_test(
     chosen = make_suite(suite, seeds)
     texts = tuple(dict.fromkeys([*chosen.thresholds, *thresholds]))
     check_thresholds(texts, chosen)
-    if not timeout > 0:
-        raise InputError("timeout", timeout, "must be more than 0 seconds")
+    if not 0 < timeout <= MAX_TIMEOUT:
+        raise InputError("timeout", timeout, f"must be above 0 and at most {MAX_TIMEOUT:g} seconds")
     inputs, classes = make_inputs(data, options, say)
     files = [Path(file) for file in code_files]
     code = make_code(train, classes=classes, predict_train=predict_train, code_files=files)
@@ -217,30 +218,31 @@ def run_test(
     folder.check_identity(test.identity(), codes[YOURS], replace=replace)
     labels = _draw_labels(test, folder)
     plan = _plan(test, codes, labels)
-    folder.start(_metadata(test, subjects, codes, labels, plan))
-    for (spec, seed), (drawn, is_new) in labels.items():
-        if is_new:
-            folder.save_labels(drawn, spec, seed, test.identity())
-    todo = [p for p in plan if not _is_ended(folder.cell(p["cell"]), test.timeout, retry_failed)]
     shown = [p for p in plan if only is None or (p["noise"], p["seed"]) in only]
-    todo = [p for p in todo if p in shown]
-    with tempfile.TemporaryDirectory(prefix="mislabel-stress-") as scratch:
+    todo = [p for p in shown if not _is_ended(folder.cell(p["cell"]), test.timeout, retry_failed)]
+    with tempfile.TemporaryDirectory(prefix="mislabel-stress-") as name:
+        scratch = Path(name)
         launchers = {
-            name: subject.launcher(_new_folder(Path(scratch) / str(number)))
+            name: subject.launcher(_new_folder(scratch / str(number)))
             for number, (name, subject) in enumerate(subjects.items())
             if any(p["subject"] == name for p in todo)
         }
-        files = SharedFiles.write(test.inputs.dataset) if todo else None
+        folder.start(_metadata(test, subjects, codes, labels, plan))
+        for (spec, seed), (drawn, is_new) in labels.items():
+            if is_new:
+                folder.save_labels(drawn, spec, seed, test.identity())
+        files = SharedFiles(test.inputs.dataset, scratch) if todo else None
         done = len(shown) - len(todo)
         progress(done, len(shown))
         crew = Workers.choose(workers, len(plan), "cpu")
-        work = _work(test, folder, todo, launchers, files, labels, crew)
+        supervision = Supervision()
+        work = _work(test, folder, todo, launchers, files, labels, crew, supervision)
         try:
             for _ in run_all(train_cell, work, crew, waits=True):
                 done += 1
                 progress(done, len(shown))
         finally:
-            end_running()
+            supervision.stop()
     return folder.results()
 
 
@@ -303,6 +305,7 @@ def _work(
     files: SharedFiles | None,
     labels: Mapping[tuple[str, int], tuple[NoisyLabels, bool]],
     crew: Workers,
+    supervision: Supervision,
 ) -> Iterator[CellWork]:
     dataset = test.inputs.dataset
     for place in todo:
@@ -312,6 +315,7 @@ def _work(
             config=dict(place),
             folder=folder.path.absolute(),
             launcher=launchers[place["subject"]],
+            supervision=supervision,
             labels=labels[place["noise"], place["seed"]][0],
             seed=place["seed"],
             files=files,

@@ -29,6 +29,7 @@ from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
 from mislabel.outputs import check_folder
 from mislabel.stress.results import StressCell, StressNoise, StressResults, Subject
+from mislabel.words import one_line
 
 FORMAT = 1
 FILE = "stress.json"
@@ -169,7 +170,9 @@ class StressFolder:
                 where = {key: place[key] for key in ("subject", "noise", "seed", "rate")}
                 log = f"cells/{place['cell']}/log.txt"
                 known = dict.fromkeys(("labels_sha256",), place["labels_sha256"])
-                cells.append(StressCell(**where, **known, log=log, **_kept(found)))
+                cells.append(
+                    StressCell(**where, **known, log=log, **_kept(found, metadata["metric"]))
+                )
         return StressResults(
             metadata=metadata,
             class_names=tuple(metadata["data"]["class_names"]),
@@ -213,9 +216,15 @@ def suite_json(suite: Any) -> dict[str, Any]:
     return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(suite).items()}
 
 
-def _kept(found: Mapping[str, Any]) -> dict[str, Any]:
+def _kept(found: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    """What a cell's result says in a test that counts `metric`, which it may not have."""
     names = ("failure", "metrics", "accuracy_per_class", "seconds")
-    return {name: found[name] for name in names}
+    kept = {name: found[name] for name in names}
+    if kept["failure"] is None and metric not in kept["metrics"]:
+        given = ", ".join(sorted(kept["metrics"]))
+        failure = one_line(f"gave no metric {metric!r}, only {given}")
+        kept |= {"failure": failure, "metrics": {}, "accuracy_per_class": []}
+    return kept
 
 
 def _is_ours(path: Path) -> bool:

@@ -8,6 +8,7 @@ To add a way in: a class with `title`, `code` and `launcher`.
 
 import inspect
 import json
+import pickletools
 import re
 import shlex
 import sys
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from mislabel.errors import InputError, did_you_mean
 from mislabel.files import atomic_path, hash_array, write_json
 from mislabel.stress import child
-from mislabel.stress.code import Dependencies, callable_code, command_code
+from mislabel.stress.code import Dependencies, callable_code, command_code, is_importable
 
 LABEL_FORMATS = ("npy", "csv", "parquet", "pt")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)\}")
@@ -98,10 +99,12 @@ class Command:
     code_files: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
+        if "\0" in self.template:
+            raise InputError("train", self.template, "must be text without NUL")
         if self.labels_format not in LABEL_FORMATS:
             hint = did_you_mean(self.labels_format, LABEL_FORMATS)
             raise InputError("labels_format", self.labels_format, f"unknown format; {hint}")
-        named = {m[1] for m in _PLACEHOLDER.finditer(self.template) if m[1]}
+        named = self._named
         for name in sorted(named - PLACEHOLDERS.keys()):
             rule = f"unknown name {{{name}}}; {did_you_mean(name, PLACEHOLDERS)}"
             raise InputError("train", self.template, rule)
@@ -118,7 +121,12 @@ class Command:
     @property
     def takes_seed(self) -> bool:
         """Whether the command is told the seed; else only its labels differ between seeds."""
-        return "{seed}" in self.template
+        return "seed" in self._named
+
+    @property
+    def _named(self) -> set[str]:
+        """Names of placeholders in the template."""
+        return {match[1] for match in _PLACEHOLDER.finditer(self.template) if match[1]}
 
     def code(self) -> Dependencies:
         found = command_code(self.template, Path.cwd(), extra=self.code_files)
@@ -251,39 +259,32 @@ def _check_function(function: Any) -> None:
 
 
 def _pickled(function: Any, extra: Mapping[str, Any]) -> bytes:
-    """Function and arguments as bytes; a module that a new process could not import goes along."""
+    """Function and arguments as bytes; modules that a new process could not import go along."""
     import cloudpickle
 
-    module = sys.modules.get(getattr(function, "__module__", None) or "")
-    alone = module is not None and not _is_importable(module)
-    if alone:
-        cloudpickle.register_pickle_by_value(module)
+    along: list[Any] = []
     try:
-        found: bytes = cloudpickle.dumps((function, dict(extra)))
+        while alone := _alone(cloudpickle.dumps(function), along):
+            for module in alone:
+                cloudpickle.register_pickle_by_value(module)
+            along += alone
+        return bytes(cloudpickle.dumps((function, dict(extra))))
     except Exception as error:
         rule = f"cannot be sent to another process ({type(error).__name__}: {error})"
         raise InputError("train", _title(function), rule) from error
     finally:
-        if alone:
+        for module in along:
             cloudpickle.unregister_pickle_by_value(module)
-    return found
 
 
-def _is_importable(module: Any) -> bool:
-    """Whether an import by name in a process with this path finds the same file."""
-    from importlib.machinery import PathFinder
+def _alone(content: bytes, along: Sequence[Any]) -> list[Any]:
+    """Modules that a pickle may name and that a new process could not import.
 
-    name, file = module.__name__, getattr(module, "__file__", None)
-    if name == "__main__" or file is None:
-        return True  # cloudpickle sends what stands in __main__ by value; the other is built in
-    paths: Any = None
-    origin: str | None = None
-    for part in name.split("."):
-        found = PathFinder.find_spec(part, paths)
-        if found is None:
-            return False
-        origin, paths = found.origin, found.submodule_search_locations
-    return origin is not None and Path(origin).resolve() == Path(file).resolve()
+    along: those that are in it already.
+    """
+    texts = {value for _, value, _ in pickletools.genops(content) if isinstance(value, str)}
+    named = filter(inspect.ismodule, (sys.modules[t] for t in sorted(texts & sys.modules.keys())))
+    return [module for module in named if module not in along and not is_importable(module)]
 
 
 def _title(function: Any) -> str:

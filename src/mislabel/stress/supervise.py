@@ -5,7 +5,12 @@ its own and no input; what it prints goes to the file LOG, of which the beginnin
 kept. It is ended, with all that it started, when its time is over, and when stdin closes, that is,
 when the caller is gone. How it ended is printed as one line of JSON.
 
-Only the standard library is imported, so that this costs little; `supervised` is the caller's side.
+On Linux "all that it started" includes daemons: what loses its parent becomes a child of the
+supervisor, which ends it. Elsewhere a process that leaves the group of the command (``setsid``)
+outlives it; nothing waits for it.
+
+Only the standard library is imported, so that this costs little; `Supervision` is the caller's
+side.
 """
 
 import contextlib
@@ -16,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +31,7 @@ LOG_TAIL = 768 * 1024
 "Bytes of output that are kept, from the beginning and from the end."
 GRACE_SECONDS = 2.0
 "Between asking a process to end and ending it."
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,50 +45,79 @@ class Ended:
 
 
 class StoppedError(Exception):
-    """The test was stopped while this command ran."""
+    """The test was stopped while this command ran, or before."""
 
 
-_running: set["subprocess.Popen[bytes]"] = set()
+class Supervision:
+    """The commands of one test, which can be ended together, from any thread."""
 
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
 
-def end_running() -> None:
-    """End every command that this process has under supervision, as when a test is stopped."""
-    for process in list(_running):
-        assert process.stdin is not None
-        process.stdin.close()
+    def stop(self) -> None:
+        """End every command that is running, and let none start any more."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                assert process.stdin is not None
+                process.stdin.close()
 
+    def run(
+        self, command: Sequence[str], *, log: Path, timeout: float, env: Mapping[str, str]
+    ) -> Ended:
+        """Run a command to its end, in the current folder.
 
-def supervised(
-    command: Sequence[str], *, log: Path, timeout: float, env: Mapping[str, str], cwd: Path
-) -> Ended:
-    """Run a command under supervision, to its end.
-
-    log: the file for its output. timeout: seconds. If this process ends, by whatever cause, so
-    does the command. Raises `StoppedError` where `end_running` ended it.
-    """
-    words = [sys.executable, "-I", "-S", __file__, str(timeout), str(log), *command]
-    with subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(env), cwd=cwd
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        _running.add(process)
-        try:
-            answer = process.stdout.read()  # stdin stays open until the answer is there
-        finally:
-            _running.discard(process)
-        if process.stdin.closed:
+        log: the file for its output. timeout: seconds. If this process ends, by whatever cause, so
+        does the command. Raises `StoppedError` where `stop` ended it.
+        """
+        words = [sys.executable, "-I", "-S", __file__, str(timeout), str(log), *command]
+        with self._started(words, env) as process:
+            assert process.stdout is not None
+            try:
+                answer = process.stdout.read()  # stdin stays open until the answer is there
+            except BaseException:
+                _end(process)
+                raise
+            finally:
+                with self._lock:
+                    self._running.discard(process)
+        if self._stopped:
             raise StoppedError
-    try:
-        return Ended(**json.loads(answer))
-    except (ValueError, TypeError):
-        problem = f"its supervisor ended with status {process.returncode}"
-        return Ended(status=None, timed_out=False, seconds=0.0, problem=problem)
+        try:
+            return Ended(**json.loads(answer))
+        except (ValueError, TypeError):
+            problem = f"its supervisor ended with status {process.returncode}"
+            return Ended(status=None, timed_out=False, seconds=0.0, problem=problem)
+
+    def _started(self, words: Sequence[str], env: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        """A supervisor, in a session of its own: signals to our group, Ctrl-C too, end us alone."""
+        with self._lock:
+            if self._stopped:
+                raise StoppedError
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=dict(env),
+                start_new_session=True,
+            )
+            self._running.add(process)
+            return process
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a supervisor and its command, and wait until they are gone."""
+    assert process.stdin is not None
+    process.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=3 * GRACE_SECONDS)
 
 
 def main(arguments: list[str]) -> None:
     """The script; see the module."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides: it closes stdin
+    _adopt_orphans()
     seconds, log, command = float(arguments[0]), arguments[1], arguments[2:]
     started = time.monotonic()
     ending: dict[str, Any] = {"status": None, "timed_out": False}
@@ -100,7 +135,8 @@ def main(arguments: list[str]) -> None:
         threading.Thread(target=_end_with_caller, args=(process,), daemon=True).start()
         ending |= _wait(process, seconds, log)
     ending["seconds"] = time.monotonic() - started
-    print(json.dumps(ending), flush=True)
+    with contextlib.suppress(BrokenPipeError):  # the caller is gone
+        os.write(sys.stdout.fileno(), json.dumps(ending).encode())
 
 
 def _wait(process: "subprocess.Popen[bytes]", seconds: float, log: str) -> dict[str, Any]:
@@ -118,6 +154,7 @@ def _wait(process: "subprocess.Popen[bytes]", seconds: float, log: str) -> dict[
             process.wait(timeout=GRACE_SECONDS)
     _signal(process, signal.SIGKILL)  # what it started and left behind
     process.wait()
+    _end_orphans()
     reader.join(timeout=GRACE_SECONDS)
     return {"status": process.returncode, "timed_out": timed_out}
 
@@ -135,22 +172,63 @@ def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
         os.killpg(process.pid, number)
 
 
+def _adopt_orphans() -> None:
+    """Become the parent of every process below this one that loses its own; Linux only."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_orphans() -> None:
+    """End the children of this process, until there are none; Linux only.
+
+    The end of one may bring its own children here. One that cannot be ended is given up.
+    """
+    end = time.monotonic() + GRACE_SECONDS
+    while (children := list(_children())) and time.monotonic() < end:
+        for child in children:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.001)
+
+
+def _children() -> Iterable[int]:
+    """Process ids of the children of this process, from /proc."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            _, parent, *_ = path.read_bytes().rpartition(b")")[2].split()
+            if int(parent) == os.getpid():
+                yield int(path.parent.name)
+
+
 def _keep_output(stream: BinaryIO, log: str) -> None:
-    """Copy the beginning of a stream into a file as it comes, and its end when that is there."""
+    """Copy the beginning of a stream into a file as it comes, and its end when that is there.
+
+    A file that cannot be written to is no reason to stop reading: the command would wait for it.
+    """
     tail, kept, cut = bytearray(), 0, 0
     with Path(log).open("wb", buffering=0) as file:
         while block := os.read(stream.fileno(), 65536):
             head = block[: LOG_HEAD - kept]
-            file.write(head)
+            _write(file, head)
             kept += len(head)
             tail += block[len(head) :]
             if len(tail) > 2 * LOG_TAIL:
                 cut += len(tail) - LOG_TAIL
                 del tail[:-LOG_TAIL]
-        if cut + len(tail) > LOG_TAIL:
-            cut += max(len(tail) - LOG_TAIL, 0)
-            file.write(f"\n[... {cut:,} bytes left out ...]\n".encode())
-        file.write(tail[-LOG_TAIL:])
+        cut += max(len(tail) - LOG_TAIL, 0)
+        if cut:
+            _write(file, f"\n[... {cut:,} bytes left out ...]\n".encode())
+        _write(file, bytes(tail[-LOG_TAIL:]))
+
+
+def _write(file: Any, content: bytes) -> None:
+    with contextlib.suppress(OSError):
+        file.write(content)
 
 
 if __name__ == "__main__":
