@@ -19,7 +19,7 @@ INTERRUPTED = 130
 
 def build_app() -> typer.Typer:
     """The whole command line as a Typer application."""
-    from mislabel.cli import bench, demo, embed, memorize, noise, realism, train
+    from mislabel.cli import bench, demo, embed, memorize, noise, realism, stress, train
 
     app = typer.Typer(
         name="mislabel",
@@ -39,6 +39,7 @@ def build_app() -> typer.Typer:
     app.add_typer(noise.build_app(), name="noise")
     app.add_typer(memorize.build_app(), name="memorize")
     app.add_typer(realism.build_app(), name="realism")
+    app.add_typer(stress.build_app(), name="stress")
     return app
 
 

@@ -5,21 +5,26 @@ and with every noise of a suite, each training in a process of its own, and retu
 `decide` holds that against thresholds.
 """
 
+from mislabel.stress.diff import Comparison, compare
 from mislabel.stress.results import StressCell, StressNoise, StressResults, Subject
 from mislabel.stress.run import StressTest, make_test, run, run_test
 from mislabel.stress.store import load_stress
 from mislabel.stress.subjects import Command
 from mislabel.stress.suite import SUITES, Suite, make_suite
+from mislabel.stress.thresholds import decide
 
 __all__ = [
     "SUITES",
     "Command",
+    "Comparison",
     "StressCell",
     "StressNoise",
     "StressResults",
     "StressTest",
     "Subject",
     "Suite",
+    "compare",
+    "decide",
     "load_stress",
     "make_suite",
     "make_test",
