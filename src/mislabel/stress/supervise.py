@@ -211,7 +211,7 @@ def _keep_output(stream: BinaryIO, log: str) -> None:
     A file that cannot be written to is no reason to stop reading: the command would wait for it.
     """
     tail, kept, cut = bytearray(), 0, 0
-    with Path(log).open("wb", buffering=0) as file:
+    with _opened(log) as file:
         while block := os.read(stream.fileno(), 65536):
             head = block[: LOG_HEAD - kept]
             _write(file, head)
@@ -224,6 +224,13 @@ def _keep_output(stream: BinaryIO, log: str) -> None:
         if cut:
             _write(file, f"\n[... {cut:,} bytes left out ...]\n".encode())
         _write(file, bytes(tail[-LOG_TAIL:]))
+
+
+def _opened(log: str) -> Any:
+    try:
+        return Path(log).open("wb", buffering=0)
+    except OSError:
+        return Path(os.devnull).open("wb", buffering=0)
 
 
 def _write(file: Any, content: bytes) -> None:
