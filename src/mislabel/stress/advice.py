@@ -14,7 +14,7 @@ from mislabel.stress.rules import RULES, Advice
 from mislabel.stress.suite import CLEAN
 from mislabel.stress.summary import extra_drop, metric_interval
 from mislabel.stress.view import View, class_losses, class_words, less_words, listed
-from mislabel.stress.wording import Scale, metric_scale, sentence
+from mislabel.stress.wording import Scale, capital, metric_scale, sentence
 from mislabel.words import plural
 
 __all__ = ["Advice", "Findings", "findings"]
@@ -98,7 +98,7 @@ def _costs(view: View, noise: StressNoise) -> list[str]:
 def _against(view: View, noise: StressNoise, reference: str) -> str:
     """What a noise costs a reference, and whether that differs from your code."""
     own, less = view.drop(noise, reference), view.less(noise, reference)
-    title = sentence(view.titles[reference])[:-1]
+    title = capital(view.titles[reference])
     if not own.count or not less.count:
         return f"{title} has no figure here."
     state = "separated" if less.low > 0 or less.high < 0 else "not separated"
@@ -131,12 +131,12 @@ def _fitted(view: View) -> Iterator[str]:
             view.results, noise.spec, metric="wrong_corrected", level=view.level
         )
         scale = metric_scale(view.results, "wrong_fitted")
-        text = f"{scale.value(given.mean)} as given ({view.words(given, scale=scale)})"
+        share = f"{scale.value(given.mean)} of the wrong labels are predicted as given"
+        text = f"{view.phrases[noise.spec]}: {share} ({view.words(given, scale=scale)})"
         if clean.count:
             words = view.words(clean, scale=scale)
-            text += f" and {scale.value(clean.mean)} as their clean class ({words})"
-        name = view.phrases[noise.spec]
-        yield f"Of the wrong labels of {name}, the trained code predicts {text}."
+            text += f", {scale.value(clean.mean)} as their clean class ({words})"
+        yield sentence(text)
 
 
 def _moves(scale: Scale, drop: float) -> str:

@@ -25,7 +25,7 @@ from mislabel.stress.view import (
     less_words,
     listed,
 )
-from mislabel.stress.wording import level_words, metric_scale, seeds_words, sentence
+from mislabel.stress.wording import capital, level_words, metric_scale, seeds_words, sentence
 from mislabel.words import one_line, plural
 
 FEW_CLASSES = 1 / 3
@@ -128,7 +128,7 @@ def _reference(view: View, name: str, losing: Sequence[StressNoise]) -> list[Adv
     if not compared:
         return []
     basis = _strongest([(abs(s.mean), _compared(view, n, name, s)) for n, s in better or compared])
-    title = sentence(view.titles[name])[:-1]
+    title = capital(view.titles[name])
     if better:
         text = f"{title} withstands wrong labels better: it is worth a trial."
         return [Advice(rule="remedy", text=text, basis=basis)]
@@ -166,8 +166,9 @@ def _few_classes(view: View) -> list[Advice]:
     if not interval(beyond, step=step, level=view.level).low > 0:
         return []
     share = math.fsum(inside) / math.fsum(whole)
+    verb = "bears" if len(more) == 1 else "bear"
     basis = [
-        f"Under {view.phrases[view.worst.spec]}, {len(more)} of {len(found)} classes bear "
+        f"Under {view.phrases[view.worst.spec]}, {len(more)} of {len(found)} classes {verb} "
         f"{100 * share:.0f} % of what all classes lose, each counted alike.",
         sentence(class_words(more, view.level)),
     ]
@@ -201,14 +202,14 @@ def _undecided(view: View) -> list[Advice]:
     unknown = sum(d.seeds_needed is None for d in open_)
     text = f"{plural(len(open_), 'threshold')} cannot be decided with these seeds"
     if needed is None:
-        text = f"{text}, and how many would be enough is not known."
+        text = f"{text}; no number of seeds is known that would do."
     else:
         text = f"{text}. Run about {needed} seeds in all."
         text += f" For {unknown} of them no number is known." if unknown else ""
     basis = [
-        f"{one_line(d.text, 120)}: "
-        + (f"about {d.seeds_needed} seeds" if d.seeds_needed is not None else "not known")
-        + ", if the figure and its spread stay as they are."
+        f"{one_line(d.text, 120)}: about {d.seeds_needed} seeds, if figure and spread stay alike."
+        if d.seeds_needed is not None
+        else f"{one_line(d.text, 120)}: {one_line(d.reason, 300)}."
         for d in open_
     ]
     return [Advice(rule="undecided", text=text, basis=basis)]

@@ -86,9 +86,10 @@ def metric_scale(results: StressResults, metric: str | None = None) -> Scale:
     Numbers other than percentages have three digits, by the size of the values.
     """
     metric = metric or results.metric
-    values = [abs(c.metrics[metric]) for c in results.cells if metric in c.metrics]
+    found = [c.metrics[metric] for c in results.cells if metric in c.metrics]
+    values = [abs(value) for value in found if math.isfinite(value)]
     name = METRIC_NAMES.get(metric, one_line(metric, 40))
-    if metric in SHARES and all(value <= 1 for value in values):
+    if metric in SHARES and max(values, default=0.0) <= 1:
         return Scale(name=name, factor=100, digits=2 if results.n_test >= FINE_TEST_SET else 1)
     largest = max(values, default=0.0)
     size = math.floor(math.log10(largest)) if largest > 0 else -1
@@ -147,9 +148,14 @@ def rate_words(rate: float) -> str:
     return f"{text}{NO_BREAK}%"
 
 
+def capital(text: str) -> str:
+    """`text` with its first letter in upper case."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def sentence(text: str) -> str:
-    """`text` with its first letter in upper case, and a full stop."""
-    return f"{text[:1].upper()}{text[1:]}."
+    """`text` as a sentence: a capital, and a full stop."""
+    return f"{capital(text)}."
 
 
 def _title(noise: StressNoise) -> str:
