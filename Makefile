@@ -23,6 +23,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/memorization.py
 	$(BIN)/python benchmarks/networks.py
 	$(BIN)/python benchmarks/realism.py
+	$(BIN)/python benchmarks/stress.py
 
 clean:
 	rm -rf $(VENV) build dist

@@ -1,7 +1,8 @@
 """mislabel tests deep learning under human label noise.
 
 The parts, lowest first (each imports only those before it): `labels`, `data`, `features`,
-`noise`, `learning`, `benchmark`, `report`, `cli`. See docs/architecture.md.
+`noise`, `learning`, `memorization`, `realism`, `benchmark`,
+`stress`, `report`, `cli`. See docs/architecture.md.
 
 The names below are loaded when first used, so that ``import mislabel`` stays fast.
 """
