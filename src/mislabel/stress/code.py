@@ -103,7 +103,9 @@ class _Reader:
         """What a value is, equal for equal content."""
         if isinstance(value, tuple):
             return ["tuple", *map(self.read, value)]
-        if isinstance(value, frozenset | set | str | bytes | int | float | None):
+        if isinstance(value, set | frozenset):
+            return ["set", *sorted(map(_hash, value))]
+        if isinstance(value, str | bytes | int | float | None):
             return _hash(value)
         if id(value) in self._seen:
             return ["again", self._seen[id(value)][0]]
