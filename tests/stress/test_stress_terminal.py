@@ -60,15 +60,15 @@ def test_table_with_references_fits(n_test: int) -> None:
     assert "Gce" in text
 
 
-def test_failed_trainings_and_advice() -> None:
-    endings = [f"reason {n}" for n in range(SHOWN + 2)]
-    results = stress_results({"clean": [0.9] * (SHOWN + 2), "pmd:0.2": endings})
+def test_failed_trainings_by_reason_and_advice() -> None:
+    endings = ["killed", *(f"reason {n}" for n in range(SHOWN + 1)), "killed"]
+    results = stress_results({"clean": [0.9] * (SHOWN + 3), "pmd:0.2": endings})
     text = shown(results)
-    assert text.startswith(" FAIL  7 trainings failed.")
-    assert "Failed: your code at pmd:0.2, seed 1, after 1.5 seconds: reason 0" in text
-    assert f"seed {SHOWN + 1}, after" not in text
-    assert "2 more failed; the page has them all." in text
-    assert "1. First mend what made 7 of 14 trainings fail." in text
+    assert text.startswith(" FAIL  8 trainings failed.")
+    assert "Failed: your code at pmd:0.2 seed 1 and pmd:0.2 seed 8: killed" in text
+    assert f"reason {SHOWN - 2}" in text and f"reason {SHOWN - 1}" not in text
+    assert "It failed for 2 other reasons too; the page has them all." in text
+    assert "1. First mend what made 8 of 16 trainings fail." in text
 
 
 def test_names_are_no_markup_and_have_no_control_characters() -> None:
@@ -113,4 +113,4 @@ def test_comparison_of_other_metrics_is_in_plain_numbers() -> None:
     text = printed(comparison_terminal(compare(nll([2.0, 2.1, 2.2]), nll([1.5, 1.61, 1.7]))))
     [row] = [line.split() for line in text.splitlines() if line.startswith(" pmd:0.2")]
     assert row[1] == "+0.497" and row[-1] == "better"
-    assert "nll, nll; positive is better" in " ".join(text.split())
+    assert "Newer less older nll; positive is better" in " ".join(text.split())

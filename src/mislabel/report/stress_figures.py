@@ -143,13 +143,15 @@ def stress_fitted_figure(
     styles = method_styles(len(names))
     figure = new_figure(height=2.3 + _legend_height(titles.values()))
     axes = figure.subplots()
-    for name, style in zip(names, styles, strict=True):
+    width = 0.012 * _top_rate(results)  # points of one rate stand beside each other
+    for place, (name, style) in enumerate(zip(names, styles, strict=True)):
         columns = curve_noises(results, name)
         found = [
             metric_interval(results, n.spec, subject, metric="wrong_fitted", level=level)
             for n in columns
         ]
-        _draw_line(axes, columns, found, style, scale)
+        shift = width * (place - (len(names) - 1) / 2)
+        _draw_line(axes, columns, found, style, scale, shift=shift)
     axes.set_ylim(-3, 103)
     _rate_axis(axes, results)
     axes.set_ylabel("wrong labels fitted, %")
@@ -169,9 +171,11 @@ def _draw_line(
     found: Sequence[Interval],
     style: MethodStyle,
     scale: Scale,
+    *,
+    shift: float = 0.0,
 ) -> None:
     """Means with intervals against the realised rate, where there are any."""
-    points = [(100 * n.rate, f) for n, f in zip(columns, found, strict=True) if f.count]
+    points = [(100 * n.rate + shift, f) for n, f in zip(columns, found, strict=True) if f.count]
     x = [rate for rate, _ in points]
     y = [scale.factor * f.mean for _, f in points]
     bars = [scale.factor * _half(f) for _, f in points]
@@ -237,7 +241,7 @@ def _limits(
     if not means:
         return inside if scale.is_percent else (0.0, 1.0)
     span = max(max(means) - min(means), 2.0 if scale.is_percent else 0.02 * abs(max(means)), 1e-9)
-    low, high = min(means) - span / 2, max(means) + span / 2
+    low, high = min(means) - span, max(means) + span
     ends = [scale.factor * end for f in found for end in (f.low, f.high) if math.isfinite(end)]
     low = max(low, min([*means, *ends]) - 0.06 * span)
     high = min(high, max([*means, *ends]) + 0.06 * span)
@@ -248,10 +252,15 @@ def _limits(
 
 def _rate_axis(axes: Axes, results: StressResults) -> None:
     """The axis of rates, the same in every figure."""
-    top = 100 * max([noise.rate for noise in results.rates if noise.rate == noise.rate], default=0)
-    axes.set_xlim(-0.03 * max(top, 5), max(top, 5) * 1.05)
+    top = _top_rate(results)
+    axes.set_xlim(-0.03 * top, 1.05 * top)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     axes.set_xlabel("wrong labels, %")
+
+
+def _top_rate(results: StressResults) -> float:
+    """The highest rate in percent, at least 5."""
+    return max([100 * n.rate for n in results.rates if math.isfinite(n.rate)] + [5.0])
 
 
 def _class_width(columns: int) -> float:

@@ -84,11 +84,9 @@ def verdict_line(verdict: Verdict) -> str:
         counts[decision.state] += 1
     total = len(verdict.decisions)
     words = {"pass": "met", "fail": "not met", "undecided": "undecided"}
-    parts = [
-        f"{'all' if count == total > 1 else count} {words[state]}"
-        for state, count in counts.items()
-        if count
-    ]
+    parts = [f"{count} {words[state]}" for state, count in counts.items() if count]
+    if len(parts) == 1 < total:
+        parts = ["none met" if counts["fail"] else parts[0].replace(str(total), "all")]
     of_all = f"{plural(total, 'threshold')}: {join(parts)}" if total else ""
     failed = f"{plural(verdict.n_failed, 'training')} failed" if verdict.n_failed else ""
     verb = "has" if verdict.n_missing == 1 else "have"

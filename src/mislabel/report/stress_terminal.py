@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from mislabel.report.stress_tables import (
     StressEntry,
-    failed_rows,
     stress_caption,
     stress_rows,
     verdict_line,
@@ -20,6 +19,7 @@ from mislabel.stress.decisions import Verdict
 from mislabel.stress.diff import Comparison, Difference
 from mislabel.stress.intervals import LEVEL
 from mislabel.stress.results import StressResults
+from mislabel.stress.view import failure_groups, listed
 from mislabel.stress.wording import (
     METRIC_NAMES,
     SHARES,
@@ -27,6 +27,7 @@ from mislabel.stress.wording import (
     capital,
     level_words,
     metric_scale,
+    subject_titles,
 )
 from mislabel.words import MISSING, join, one_line, plural
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SHOWN = 5
-"Failed trainings that are listed; the page has all."
+"Reasons of failures that are listed; the page has all."
 STYLES = {
     "pass": "bold white on green",
     "fail": "bold white on red",
@@ -58,11 +59,8 @@ def stress_terminal(results: StressResults, verdict: Verdict, *, level: float = 
     found = findings(results, verdict, level=level)
     parts: list[RenderableType] = [*_verdict(verdict), Text()]
     parts += [Text(line) for line in found.headlines]
-    parts += [Text(), _table(results, level)]
-    failed = failed_rows(results)
-    parts += [Text(f"Failed: {name}: {reason}", "red") for _, name, reason in failed[:SHOWN]]
-    if len(failed) > SHOWN:
-        parts.append(Text(f"{len(failed) - SHOWN} more failed; the page has them all.", "red"))
+    parts += [Text(), _table(results, level), Text(stress_caption(results, level=level), "dim")]
+    parts += [Text(line, "red") for line in _failures(results)]
     return Group(*parts, *_advice(found.advice))
 
 
@@ -80,7 +78,8 @@ def comparison_terminal(comparison: Comparison) -> "Group":
         for c in cells[:SHOWN]
     ]
     headline = Text(_comparison_line(comparison), "bold")
-    return Group(headline, Text(), _comparison_table(comparison), *lines)
+    caption = Text(_comparison_caption(comparison), "dim")
+    return Group(headline, Text(), _comparison_table(comparison), caption, *lines)
 
 
 def _verdict(verdict: Verdict) -> "Iterator[RenderableType]":
@@ -99,15 +98,25 @@ def _verdict(verdict: Verdict) -> "Iterator[RenderableType]":
         yield Padding(Text(one_line(decision.reason), "dim"), (0, 0, 0, 4))
 
 
+def _failures(results: StressResults) -> Iterator[str]:
+    """Failed trainings by subject and reason, the most frequent reason first."""
+    names = subject_titles(results)
+    for subject in results.subjects:
+        failed = [cell for cell in results.failures if cell.subject == subject.name]
+        groups = failure_groups(failed)
+        for reason, places in groups[:SHOWN]:
+            yield f"Failed: {names[subject.name]} at {listed(places)}: {reason}"
+        if len(groups) > SHOWN:
+            yield f"It failed for {len(groups) - SHOWN} other reasons too; the page has them all."
+
+
 def _table(results: StressResults, level: float) -> "Table":
     """A row per noise and subject."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    caption = Text(stress_caption(results, level=level), "dim")
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=caption,
-                  caption_justify="left", title_justify="left")  # fmt: skip
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     scale, several = metric_scale(results), len(results.subjects) > 1
     table.add_column("noise", overflow="fold")
     if several:
@@ -167,18 +176,9 @@ def _comparison_table(comparison: Comparison) -> "Table":
     """A row per noise, and one for all."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     scale = _comparison_scale(comparison)
-    unit = "points" if scale.is_percent else scale.name
-    caption = Text(
-        f"Newer less older {one_line(comparison.metric, 40)}, {unit}; positive is better. "
-        f"Intervals are at {level_words(comparison.level)}; p is of Student's paired t test, "
-        "adjusted by Holm's method for the number of noises.",
-        "dim",
-    )
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=caption,
-                  caption_justify="left")  # fmt: skip
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("noise", overflow="fold")
     for name in ("change", "interval", "seeds", "p"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -188,6 +188,16 @@ def _comparison_table(comparison: Comparison) -> "Table":
         table.add_row(*_comparison_row(each, each.noise, scale), end_section=last)
     table.add_row(*_comparison_row(comparison.overall, "mean over noises", scale))
     return table
+
+
+def _comparison_caption(comparison: Comparison) -> str:
+    """What the figures of the table are."""
+    unit = ", points" if _comparison_scale(comparison).is_percent else ""
+    return (
+        f"Newer less older {one_line(comparison.metric, 40)}{unit}; positive is better. "
+        f"Intervals are at {level_words(comparison.level)}; p is of Student's paired t test, "
+        "adjusted by Holm's method for the number of noises."
+    )
 
 
 def _comparison_row(each: Difference, name: str, scale: Scale) -> "list[Text]":

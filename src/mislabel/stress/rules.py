@@ -22,6 +22,7 @@ from mislabel.stress.view import (
     class_losses,
     class_step,
     class_words,
+    failure_groups,
     less_words,
     listed,
 )
@@ -55,13 +56,9 @@ def _failed(view: View) -> list[Advice]:
 
 def _reasons(cells: Sequence[StressCell]) -> list[str]:
     """Reasons of failures with where they occurred, the most frequent first."""
-    places: dict[str, list[str]] = {}
-    for cell in cells:
-        place = f"{one_line(cell.noise, 60)} seed {cell.seed}"
-        places.setdefault(one_line(cell.failure or "", 160), []).append(place)
-    ranked = sorted(places.items(), key=lambda item: -len(item[1]))
-    texts = [f"“{reason}” at {listed(where)}." for reason, where in ranked[:NAMED]]
-    rest = len(ranked) - NAMED
+    groups = failure_groups(cells)
+    texts = [f"“{reason}” at {listed(places)}." for reason, places in groups[:NAMED]]
+    rest = len(groups) - NAMED
     return [*texts, sentence(f"and {plural(rest, 'other reason')}")] if rest > 0 else texts
 
 

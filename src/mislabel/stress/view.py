@@ -12,7 +12,7 @@ from functools import cached_property
 
 from mislabel.stress.decisions import Verdict
 from mislabel.stress.intervals import LEVEL, Interval, interval
-from mislabel.stress.results import YOURS, StressNoise, StressResults
+from mislabel.stress.results import YOURS, StressCell, StressNoise, StressResults
 from mislabel.stress.summary import class_drops, drop_difference, drop_interval, families
 from mislabel.stress.wording import (
     CLASS_SCALE,
@@ -169,6 +169,15 @@ def less_words(view: View, less: Interval) -> str:
     sign, shown = ("less", less) if less.mean >= 0 else ("more", negative(less))
     words = view.words(shown, count=view.comparisons)
     return f"{view.scale.change(shown.mean)} {sign} ({words})"
+
+
+def failure_groups(cells: Sequence[StressCell]) -> list[tuple[str, list[str]]]:
+    """Reasons of failed cells with their places, the most frequent reason first."""
+    places: dict[str, list[str]] = {}
+    for cell in cells:
+        place = f"{one_line(cell.noise, 60)} seed {cell.seed}"
+        places.setdefault(one_line(cell.failure or "", 300), []).append(place)
+    return sorted(places.items(), key=lambda item: -len(item[1]))
 
 
 def negative(found: Interval) -> Interval:
