@@ -194,6 +194,14 @@ def test_the_rate_that_all_kinds_have(specs: Sequence[str], chosen: Sequence[str
     assert [noise.spec for noise in common_noises(results)] == chosen
 
 
+def test_rules_look_at_one_rate_and_the_highest_whatever_the_figures() -> None:
+    specs = ["symmetric:0.1", "symmetric:0.2", "symmetric:0.4", "pmd:0.2", "pmd:0.3"]
+    low = {"clean": [0.9], **{spec: [0.8] for spec in specs}, "symmetric:0.1": [0.1]}
+    view = View(results=exact(low), verdict=NOTHING)
+    assert [noise.spec for noise in view.noises] == [s for s in specs if s != "symmetric:0.1"]
+    assert view.worst is not None and view.worst.spec == "symmetric:0.1"
+
+
 # Rules
 
 

@@ -123,7 +123,8 @@ def _classes(view: View) -> Iterator[str]:
 
 def _fitted(view: View) -> Iterator[str]:
     """How many wrong labels are predicted as given, and as their clean class."""
-    for noise in view.noises:
+    worst = [] if view.worst is None or view.worst in view.shown else [view.worst]
+    for noise in (*view.shown, *worst):
         given = metric_interval(view.results, noise.spec, metric="wrong_fitted", level=view.level)
         if not given.count:
             continue

@@ -1,6 +1,6 @@
 """Results as findings and rules look at them: which noises count, and what words figures get.
 
-Rules look at the noises nearest to 20 % of every family, and at the one that costs most. A rule
+Rules look at two noises of every family, that nearest to 20 % and that of the highest rate. A rule
 that looks at several noises, references or classes widens its intervals so that they hold together
 (Bonferroni 1936): what is called clear by chance, anywhere, stays at 1 - level per rule.
 """
@@ -13,7 +13,13 @@ from functools import cached_property
 from mislabel.stress.decisions import Verdict
 from mislabel.stress.intervals import LEVEL, Interval, interval
 from mislabel.stress.results import YOURS, StressCell, StressNoise, StressResults
-from mislabel.stress.summary import class_drops, drop_difference, drop_interval, families
+from mislabel.stress.summary import (
+    class_drops,
+    curve_noises,
+    drop_difference,
+    drop_interval,
+    families,
+)
 from mislabel.stress.wording import (
     CLASS_SCALE,
     Scale,
@@ -71,9 +77,13 @@ class View:
 
     @cached_property
     def noises(self) -> list[StressNoise]:
-        """The noises that rules look at: those of one rate, and the worst."""
-        worst = [] if self.worst is None or self.worst in self.shown else [self.worst]
-        return [*self.shown, *worst]
+        """The noises that rules look at: of every family that of about one rate, and the highest.
+
+        They are chosen by rates alone. The worst by its figures would be the unluckiest, too.
+        """
+        groups = [curve_noises(self.results, family)[-1] for family in families(self.results)]
+        chosen = {noise.spec for noise in (*common_noises(self.results), *groups)}
+        return [n for n in self.results.rates if n.spec in chosen and self.drop(n).count]
 
     @property
     def comparisons(self) -> int:
