@@ -141,6 +141,19 @@ def test_json() -> None:
     assert {name: value[name] for name in METADATA} == METADATA
 
 
+def test_json_has_every_figure() -> None:
+    """One seed of each: drops by hand, and an area that is the mean of both ends."""
+    yours, other = ({"clean": [a], "symmetric:0.2": [b]} for a, b in ((0.9, 0.7), (0.8, 0.8)))
+    value = verdict_json(decide(results := stress_results(yours, {"elr": other}), []), results)
+    clean, noisy = value["noises"]
+    assert (clean["noise"], clean["rate"], noisy["rate"]) == ("clean", 0.0, 0.2)
+    assert clean["subjects"]["yours"]["drop"] is None
+    assert noisy["subjects"]["yours"]["metrics"]["accuracy"]["values"] == [0.7]
+    assert round(noisy["subjects"]["yours"]["drop"]["mean"], 9) == 0.2
+    assert round(value["areas"]["symmetric"]["yours"]["mean"], 9) == 0.8
+    assert round(value["areas"]["symmetric"]["elr"]["mean"], 9) == 0.8
+
+
 def test_json_of_what_is_not_json() -> None:
     metadata = {"data": {"shape": (3, 4), "mean": math.nan}, "versions": {"a": math.inf}}
     results = stress_results({"clean": [0.9, 0.9]}, metadata=metadata)

@@ -10,7 +10,7 @@ import pytest
 from stress_examples import METADATA, stress_results
 
 from mislabel.report.stress_page import LOG_LINES, render_stress_page, write_stress_page
-from mislabel.report.stress_tables import stress_rows, verdict_line
+from mislabel.report.stress_tables import area_rows, stress_rows, verdict_line
 from mislabel.stress.decisions import Decision, State, Verdict
 from mislabel.stress.intervals import interval
 from mislabel.stress.results import StressResults
@@ -114,6 +114,17 @@ def test_table_worked_by_hand() -> None:
     assert (clean.title, clean.entries[0].loss) == ("Clean", "")
     page = page_of(results)
     assert "81.0 68.3 to 93.7 10.0 10.0 to 10.0 90.0 – 1 failed of 2 2.0 –" in page.text
+
+
+def test_areas_worked_by_hand() -> None:
+    """Trapezoids from 0 to 10 and 20 %: (0.9 + 2 x 0.8 + 0.5) / 4; one rate alone has no area."""
+    rates = {"clean": [0.9, 0.9], "symmetric:0.1": [0.8, 0.8], "symmetric:0.2": [0.5, 0.5]}
+    results = stress_results({**rates, "pmd:0.2": [0.8, 0.8]}, n_test=0)
+    [row] = area_rows(results)
+    assert (row.title, row.spec) == ("Symmetric", "0 to 20\xa0%")
+    assert (row.entries[0].mean, row.entries[0].interval) == ("75.0", "75.0 to 75.0")
+    assert "Area under the curve" in page_of(results).text
+    assert "Area under the curve" not in page_of(stress_results({"pmd:0.2": [0.8, 0.8]})).text
 
 
 def test_failed_trainings_with_the_end_of_their_log() -> None:

@@ -370,8 +370,11 @@ def _show(
     json: bool,
 ) -> None:
     """Decide, write page and JUnit XML, print, and exit with the verdict's status."""
+    from dataclasses import asdict
+
     from mislabel.files import write_text
     from mislabel.stress import decide
+    from mislabel.stress.advice import findings
     from mislabel.stress.junit import junit_xml, verdict_json
 
     verdict = decide(results, results.thresholds if thresholds is None else thresholds)
@@ -381,7 +384,8 @@ def _show(
     if folder is not None:
         page = _write_page(results, verdict, folder, folder / "report.html")
     if json:
-        print_json(verdict_json(verdict, results))
+        found = asdict(findings(results, verdict))
+        print_json(verdict_json(verdict, results) | {"findings": found})
     else:
         _print_verdict(results, verdict)
         if page is not None:

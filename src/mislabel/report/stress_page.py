@@ -12,6 +12,7 @@ from typing import Any
 from mislabel.files import write_text
 from mislabel.report.receipts import data_sizes, json_text, run_command, run_data, run_facts
 from mislabel.report.stress_tables import (
+    area_rows,
     failed_rows,
     stress_caption,
     stress_rows,
@@ -77,6 +78,7 @@ def render_stress_page(
         subjects=subject_names(results),
         rows=stress_rows(results, level=level),
         caption=stress_caption(results, level=level),
+        areas=area_rows(results, level=level),
         failed=[(name, why, _tail(logs.get(c.log, ""))) for c, name, why in failed_rows(results)],
         facts=_facts(results),
         command=run_command(results.metadata),

@@ -8,13 +8,21 @@ from mislabel.stress.decisions import Verdict
 from mislabel.stress.intervals import LEVEL, Interval
 from mislabel.stress.results import YOURS, StressCell, StressNoise, StressResults
 from mislabel.stress.suite import CLEAN
-from mislabel.stress.summary import drop_interval, metric_interval
+from mislabel.stress.summary import (
+    area_interval,
+    curve_noises,
+    drop_interval,
+    families,
+    metric_interval,
+)
 from mislabel.stress.wording import (
     Scale,
     capital,
+    family_titles,
     level_words,
     metric_scale,
     noise_titles,
+    rate_words,
     subject_titles,
 )
 from mislabel.words import join, one_line, plural
@@ -58,6 +66,39 @@ def stress_rows(results: StressResults, *, level: float = LEVEL) -> list[StressR
         )
         for noise in results.noises
     ]
+
+
+def area_rows(results: StressResults, *, level: float = LEVEL) -> list[StressRow]:
+    """Areas under the curve: every family of noises with two rates or more, every subject."""
+    titles, names, scale = family_titles(results), subject_titles(results), metric_scale(results)
+    shown = [f for f in families(results) if len(curve_noises(results, f)) > 2]
+    return [
+        StressRow(
+            title=titles[family],
+            spec=_rates(results, family),
+            entries=[
+                _area(area_interval(results, family, s.name, level=level), names[s.name], scale)
+                for s in results.subjects
+            ],
+        )
+        for family in shown
+    ]
+
+
+def _area(found: Interval, name: str, scale: Scale) -> StressEntry:
+    return StressEntry(
+        subject=name,
+        mean=scale.number(found.mean),
+        interval=scale.ends(found),
+        loss="",
+        loss_interval="",
+        note="",
+    )
+
+
+def _rates(results: StressResults, family: str) -> str:
+    """From which to which rate the area of a family goes."""
+    return f"0 to {rate_words(curve_noises(results, family)[-1].rate)}"
 
 
 def stress_caption(results: StressResults, *, level: float = LEVEL) -> str:

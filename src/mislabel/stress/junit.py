@@ -15,7 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mislabel.stress.decisions import Decision, Verdict
-from mislabel.stress.results import YOURS, StressCell, StressResults
+from mislabel.stress.results import YOURS, StressCell, StressNoise, StressResults
+from mislabel.stress.suite import CLEAN
+from mislabel.stress.summary import area_interval, drop_interval, families, metric_interval
 from mislabel.words import visible
 
 
@@ -61,6 +63,8 @@ def verdict_json(verdict: Verdict, results: StressResults) -> dict[str, Any]:
             {"noise": cell.noise, "seed": cell.seed, "failure": cell.failure, "log": cell.log}
             for cell in _failed(_own(results))
         ],
+        "noises": [_noise(results, noise) for noise in results.noises],
+        "areas": _areas(results),
         "metric": results.metric,
         "lower_is_better": results.lower_is_better,
         "seeds": results.seeds,
@@ -68,6 +72,29 @@ def verdict_json(verdict: Verdict, results: StressResults) -> dict[str, Any]:
     }
     found: dict[str, Any] = _plain(value)
     return found
+
+
+def _noise(results: StressResults, noise: StressNoise) -> dict[str, Any]:
+    """Every metric and the drop of every subject under one noise."""
+    subjects = {}
+    for subject in results.subjects:
+        cells = results.select(noise=noise.spec, subject=subject.name).values()
+        names = sorted({name for cell in cells for name in cell.metrics})
+        found = {
+            name: metric_interval(results, noise.spec, subject.name, metric=name).to_json()
+            for name in names
+        }
+        drop = drop_interval(results, noise.spec, subject.name).to_json()
+        subjects[subject.name] = {"metrics": found, "drop": None if noise.spec == CLEAN else drop}
+    return {"noise": noise.spec, "rate": noise.rate, "subjects": subjects}
+
+
+def _areas(results: StressResults) -> dict[str, Any]:
+    """Area under the curve of every subject by family of noises."""
+    return {
+        family: {s.name: area_interval(results, family, s.name).to_json() for s in results.subjects}
+        for family in families(results)
+    }
 
 
 def _own(results: StressResults) -> list[StressCell]:
