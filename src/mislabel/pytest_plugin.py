@@ -33,7 +33,6 @@ import pytest
 if TYPE_CHECKING:
     from mislabel.stress import StressResults, StressTest
     from mislabel.stress.decisions import Verdict
-    from mislabel.stress.results import StressCell
 
 SUITE = "smoke"
 "The suite where neither marker nor call names one."
@@ -181,21 +180,21 @@ class StressCheck:
         return f"{plural(self.n_trained + self.n_kept, 'training')}, {self.n_kept:,} from the cache"
 
     def _failures(self) -> Iterator[str]:
-        """Failed trainings by reason, and how the output of the first of each ended."""
+        """Failed trainings by reason, and how the output of the first one ended."""
         from mislabel.stress.results import YOURS
-        from mislabel.stress.view import listed
+        from mislabel.stress.view import failure_groups, listed
         from mislabel.words import one_line, plural, visible
 
-        reasons: dict[str, list[StressCell]] = {}
-        for cell in self.results.failures:
-            reasons.setdefault(cell.failure or "", []).append(cell)
-        for reason, cells in reasons.items():
-            yield f"  {plural(len(cells), 'training')} failed: {one_line(reason)}"
-            whose = ["" if c.subject == YOURS else f" of {one_line(c.subject)}" for c in cells]
-            places = [f"{c.noise} seed {c.seed}{w}" for c, w in zip(cells, whose, strict=True)]
-            yield f"             at {listed(places)}"
-            tail = visible(self.logs.get(cells[0].log, "")).rstrip().splitlines()
-            yield from (f"    | {line}" for line in tail[-LOG_LINES:])
+        for subject in self.results.subjects:
+            cells = [cell for cell in self.results.failures if cell.subject == subject.name]
+            whose = "" if subject.name == YOURS else f" of {one_line(subject.title, 80)}"
+            for reason, places in failure_groups(cells):
+                yield f"  {plural(len(places), 'training')}{whose} failed: {reason}"
+                yield f"             at {listed(places)}"
+            log = self.logs.get(cells[0].log, "").rstrip() if cells else ""
+            if log:
+                yield f"  output at {cells[0].noise} seed {cells[0].seed}:"
+                yield from (f"    | {line}" for line in visible(log).splitlines()[-LOG_LINES:])
 
 
 def _advice(verdict: "Verdict") -> list[str]:

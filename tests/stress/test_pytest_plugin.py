@@ -6,10 +6,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from xml.etree import ElementTree
 
-import joblib  # noqa: F401 - what nested sessions load must be there before, for it is loaded once
+import nested_sessions  # noqa: F401
 import pytest
-
-import mislabel.stress  # noqa: F401
 
 TRAINING = """
 from pathlib import Path
@@ -118,6 +116,11 @@ def test_finished_trainings_are_kept_and_changed_code_is_trained_again(
     third.stdout.fnmatch_lines(["*test_0: passed; 2 trainings, 0 from the cache"])
     assert len(trained(project)) == 4
 
+    write(project, CENTROIDS, CENTROIDS)
+    fresh = project.runpytest("--mislabel-fresh")  # but not twice in a session
+    fresh.stdout.fnmatch_lines(["*test_0: *, 0 from the cache", "*test_1: *, 2 from the cache"])
+    assert len(trained(project)) == 6
+
 
 def test_more_seeds_train_only_what_is_new(project: pytest.Pytester) -> None:
     write(project, CENTROIDS, CENTROIDS.replace("blobs", "blobs, seeds=3"))
@@ -125,15 +128,6 @@ def test_more_seeds_train_only_what_is_new(project: pytest.Pytester) -> None:
     run.assert_outcomes(passed=2)
     run.stdout.fnmatch_lines(["*test_1: passed; 3 trainings, 2 from the cache"])
     assert len(trained(project)) == 3
-
-
-def test_fresh_trains_everything_again_once(project: pytest.Pytester) -> None:
-    write(project, CENTROIDS, CENTROIDS)
-    project.runpytest()
-    assert len(trained(project)) == 2
-    run = project.runpytest("--mislabel-fresh")
-    run.stdout.fnmatch_lines(["*test_0: *, 0 from the cache", "*test_1: *, 2 from the cache"])
-    assert len(trained(project)) == 4
 
 
 def test_without_the_cache_plugin_nothing_is_kept(project: pytest.Pytester) -> None:
