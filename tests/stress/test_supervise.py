@@ -177,6 +177,15 @@ def test_it_ends_with_its_caller(number: int, tmp_path: Path) -> None:
 
 
 @linux
+def test_it_ends_with_its_supervisor(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    code = TELL.format(path=str(told)) + "os.kill(os.getppid(), 9);" + HANG
+    ended, _ = run(code, tmp_path)
+    assert ended.problem == "its supervisor ended with status -9"
+    assert eventually(lambda: is_gone(int(told.read_text())))
+
+
+@linux
 def test_daemons_end_with_the_caller(tmp_path: Path) -> None:
     script, log = tmp_path / "caller.py", tmp_path / "log"
     script.write_text(CALLER)

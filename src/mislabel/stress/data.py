@@ -50,7 +50,7 @@ def from_arrays(data: Any) -> tuple[Dataset, NDArray[Any]]:
     classes, labels = np.unique(y_train, return_inverse=True)
     unknown = np.setdiff1d(y_test, classes)
     if len(unknown):
-        raise InputError("y_test", unknown[0], "is a class that y_train does not have")
+        raise InputError("y_test", unknown[0].item(), "is a class that y_train does not have")
     if len(classes) < 2:
         raise InputError("y_train", len(classes), "must have at least 2 classes")
     dataset = Dataset(

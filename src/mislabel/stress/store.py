@@ -37,6 +37,11 @@ SLACK_SECONDS = 600.0
 "How long after its time is over a training's working folder may be there."
 LOG_SHOWN = 4000
 "Characters of a log's end that are shown."
+_NEEDED = {
+    "identity", "code_sha256", "subjects", "suite", "metric", "lower_is_better", "thresholds",
+    "data", "noises", "cells",
+}  # fmt: skip
+"What stress.json must have to be read."
 
 
 class StressFolder:
@@ -87,9 +92,10 @@ class StressFolder:
         if not self.exists():
             raise InputError(self.argument, str(self.path), f"holds no stress test (no {FILE})")
         content = read_json(self._file, self.argument)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content if isinstance(content, dict) else {}
+        if found.get("format") != FORMAT or not found.keys() >= _NEEDED:
             raise InputError(self.argument, str(self._file), f"is no test of format {FORMAT}")
-        return content
+        return found
 
     def start(self, metadata: Mapping[str, Any]) -> None:
         """Create the folder, or put this test in the place of the one that is there."""

@@ -6,8 +6,9 @@ kept. It is ended, with all that it started, when its time is over, and when std
 when the caller is gone. How it ended is printed as one line of JSON.
 
 On Linux "all that it started" includes daemons: what loses its parent becomes a child of the
-supervisor, which ends it. Elsewhere a process that leaves the group of the command (``setsid``)
-outlives it; nothing waits for it.
+supervisor, which ends it; and where the supervisor itself is killed, the command ends too.
+Elsewhere a process that leaves the group of the command (``setsid``) outlives it; nothing waits
+for it.
 
 Only the standard library is imported, so that this costs little; `Supervision` is the caller's
 side.
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,7 +32,7 @@ LOG_TAIL = 768 * 1024
 "Bytes of output that are kept, from the beginning and from the end."
 GRACE_SECONDS = 2.0
 "Between asking a process to end and ending it."
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 def main(arguments: list[str]) -> None:
     """The script; see the module."""
-    _adopt_orphans()
+    prepare = _adopt_orphans()
     seconds, log, command = float(arguments[0]), arguments[1], arguments[2:]
     started = time.monotonic()
     ending: dict[str, Any] = {"status": None, "timed_out": False}
@@ -128,6 +129,7 @@ def main(arguments: list[str]) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=prepare,
         )
     except (OSError, ValueError) as error:
         ending["problem"] = f"cannot be started: {error}"
@@ -172,12 +174,18 @@ def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _adopt_orphans() -> None:
-    """Become the parent of every process below this one that loses its own; Linux only."""
-    if sys.platform == "linux":
-        import ctypes
+def _adopt_orphans() -> Callable[[], None] | None:
+    """Become the parent of every process below this one that loses its own; Linux only.
 
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    Returns what a child calls so that it is killed where this process ends before it.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    return lambda: prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def _end_orphans() -> None:
