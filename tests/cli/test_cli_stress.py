@@ -70,18 +70,26 @@ def run(capsys: pytest.CaptureFixture[str], *more: str, **changes: Any) -> Calle
 
 
 def test_run_passes_and_writes_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    called = run(capsys, "--junit", "verdict.xml", reference="standard:epochs=1")
+    called = run(capsys, "--junit", "verdict.xml")
     assert called.status == 0, called.err
     assert "PASS" in called.out and "accuracy >= 0.1 at symmetric:0.2" in called.out
-    assert "training 8/8" in called.err
+    assert "training 4/4" in called.err
     assert ElementTree.parse("verdict.xml").getroot().tag in ("testsuite", "testsuites")
     page = Path("run/report.html").read_text()
     assert 'class="state pass"' in page and Path("run").absolute().as_uri() in called.out
     metadata = json.loads(Path("run/stress.json").read_text())
     assert metadata["command"] == (
         "mislabel stress run --data npz:tiny.npz --train code_under_test:train --suite tiny.yaml "
-        "--reference standard:epochs=1 --seed 0"
+        "--seed 0"
     )
+
+
+def test_a_reference_stands_beside_the_code(capsys: pytest.CaptureFixture[str]) -> None:
+    called = run(capsys, "--json", reference="standard:epochs=1", seeds="1")
+    assert called.status == 3 and "training 4/4" in called.err
+    noisy = json.loads(called.out)["noises"][1]["subjects"]
+    assert list(noisy) == ["yours", "standard:epochs=1"]
+    assert noisy["standard:epochs=1"]["metrics"]["accuracy"]["count"] == 1
 
 
 def test_a_threshold_that_is_not_met_is_status_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,10 +122,10 @@ def test_a_failed_training_is_shown_with_its_log(capsys: pytest.CaptureFixture[s
 
 def test_a_command_with_a_metric_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     program = f"{sys.executable} program.py {{labels}} {{out}} {{seed}}"
-    words = ["--metric", "loss", "--lower-is-better", "--threshold", "loss <= 0.9"]
+    words = ["--metric", "loss", "--lower-is-better", "--threshold", "loss <= 0.5"]
     Path("tiny.yaml").write_text(SUITE.partition("thresholds")[0])
     called = run(capsys, *words, "--json", train=program)
-    assert called.status == 3, called.err  # 0.1 and 0.2: two seeds are too few for 0.9
+    assert called.status == 3, called.err  # 0.1 and 0.2: two seeds are too few for 0.5
     loose = call(capsys, "stress", "check", "run", "--threshold", "loss <= 5")
     assert loose.status == 0
 
@@ -138,7 +146,7 @@ def test_check_report_and_diff(capsys: pytest.CaptureFixture[str]) -> None:
     same = call(capsys, "stress", "diff", "run", "run")
     assert same.status == 0 and "no difference" in same.out
     other = call(capsys, "stress", "diff", "run", "worse", "--json")
-    assert [d["noise"] for d in json.loads(other.out)["differences"]] == ["clean", "symmetric:0.2"]
+    assert [d["noise"] for d in json.loads(other.out)["noises"]] == ["clean", "symmetric:0.2"]
 
 
 def test_plan_counts_times_and_keeps(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,11 +189,13 @@ def test_suites(capsys: pytest.CaptureFixture[str]) -> None:
         ({"threshold": "accuracy => 1"}, "must be FIGURE OP NUMBER"),
         ({"threshold": "drop <= 0 at symmetric:0.3"}, "symmetric:0.3"),
         ({"reference": "snsl"}, "did you mean 'snls'?"),
-        ({"timeout": "0"}, "timeout=0.0: must be more than 0 seconds"),
+        ({"timeout": "0"}, "timeout=0.0: must be above 0"),
         ({"workers": "0"}, "workers=0: must be at least 1"),
         ({"labels-format": "txt", "train": "x {labels} {out}"}, "labels_format='txt'"),
         ({"seeds": "0"}, "seeds='0': must be between 1 and 10000"),
         ({"metric": "code_under_test:nothing"}, "metric='code_under_test:nothing'"),
+        ({"metric": "acuracy"}, "unknown metric; did you mean 'accuracy'?"),
+        ({"threshold": "accurcy >= 1"}, "unknown figure 'accurcy'; did you mean 'accuracy'?"),
         ({"junit": "."}, "junit='.': is a folder"),
         ({"code": "missing.py"}, "code='missing.py': no such file or folder"),
     ],

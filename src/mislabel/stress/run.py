@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from mislabel.benchmark.inputs import LabelInputs, Say
 from mislabel.data import Dataset
-from mislabel.errors import InputError
+from mislabel.errors import InputError, did_you_mean
 from mislabel.executor import Workers, run_all
 from mislabel.files import hash_array, hash_json
 from mislabel.labels import NoisyLabels
@@ -27,6 +27,7 @@ from mislabel.specs import split_spec
 from mislabel.stress.cell import CellWork, SharedFiles, train_cell
 from mislabel.stress.code import callable_code
 from mislabel.stress.data import make_inputs
+from mislabel.stress.metrics import FITTED, METRICS
 from mislabel.stress.reference import check_reference, reference_code
 from mislabel.stress.results import YOURS, StressResults
 from mislabel.stress.store import StressFolder, suite_json
@@ -41,7 +42,7 @@ from mislabel.stress.subjects import (
 )
 from mislabel.stress.suite import Suite, family, make_suite
 from mislabel.stress.supervise import Supervision
-from mislabel.stress.thresholds import check_thresholds
+from mislabel.stress.thresholds import AREA, DROPS, Threshold, check_thresholds
 from mislabel.versions import library_versions
 
 TIMEOUT = 3600.0
@@ -172,7 +173,7 @@ def make_test(
     """Check the arguments of `run` and load the data; nothing is trained or written."""
     chosen = make_suite(suite, seeds)
     texts = tuple(dict.fromkeys([*chosen.thresholds, *thresholds]))
-    check_thresholds(texts, chosen)
+    parsed = dict(zip(texts, check_thresholds(texts, chosen), strict=True))
     if not 0 < timeout <= MAX_TIMEOUT:
         raise InputError("timeout", timeout, f"must be above 0 and at most {MAX_TIMEOUT:g} seconds")
     inputs, classes = make_inputs(data, options, say)
@@ -183,6 +184,9 @@ def make_test(
     function = metric if callable(metric) else None
     if isinstance(metric, str) and ":" in metric:
         function = load_function(metric, "metric")
+    name = str(metric if function is None else getattr(function, "__name__", "metric"))
+    if isinstance(code, PythonCode):
+        _check_figures(code, name, function, parsed)
     for spec in chosen.noises:
         inputs.options.noise(spec)
     return StressTest(
@@ -191,12 +195,26 @@ def make_test(
         suite=chosen,
         references=tuple(dict.fromkeys(map(check_reference, references))),
         thresholds=texts,
-        metric=str(getattr(metric, "__name__", metric)),
+        metric=name,
         metric_function=function,
         lower_is_better=lower_is_better,
         timeout=float(timeout),
         command=command,
     )
+
+
+def _check_figures(
+    code: PythonCode, metric: str, function: Metric | None, thresholds: Mapping[str, Threshold]
+) -> None:
+    """Raise `InputError` for figures that a Python function's trainings will not have."""
+    made = {*METRICS, *(FITTED if code.predict_train else ())}
+    if function is None and metric not in made:
+        raise InputError("metric", metric, f"unknown metric; {did_you_mean(metric, made)}")
+    known = {*made, metric, *DROPS, AREA}
+    for text, threshold in thresholds.items():
+        if threshold.figure not in known:
+            hint = did_you_mean(threshold.figure, known)
+            raise InputError("threshold", text, f"unknown figure {threshold.figure!r}; {hint}")
 
 
 def run_test(
