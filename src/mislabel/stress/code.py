@@ -4,11 +4,14 @@ Cells are kept between runs, so the hash must change whenever the code under tes
 source files: that in which a function or class stands, or that a command names, and every file they
 import, however indirectly, that is not installed (of the standard library or of ``site-packages``);
 of the versions of the installed packages that those import; and of values a function carries along
-(defaults, closures, arguments of a partial, parameters of an estimator). Imports are read from the
-syntax, so nothing is run for this.
+(defaults, closures, arguments of a partial, parameters of an estimator, and of a script's or
+notebook's function, which is sent by value, the global values that it uses). Imports are read from
+the syntax, so nothing is run for this.
 
-Pitfall: files that code opens or imports by a name made at run time are not seen; name them
-(``code``) or give another run folder.
+Pitfalls: files that code opens or imports by a name made at run time are not seen, nor what a shell
+script starts, nor files that a command finds only after ``cd``, nor programs found by ``$PATH``;
+name them (``code_files``) or give another run folder. In an object of plain data a frozenset of
+text hashes differently in each process, which trains again.
 """
 
 import ast

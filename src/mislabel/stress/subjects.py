@@ -89,7 +89,8 @@ class Command:
 
     template: the command, with the names of `PLACEHOLDERS` in braces (``{{`` is a brace). Its words
     are split as a shell would, but no shell runs, unless `shell`. labels_format: "npy" (N,) whole
-    numbers, "csv", "parquet" or "pt"; only the labels to train on are in it. code_files: files and
+    numbers, "csv", "parquet" or "pt"; only the labels to train on are in it. In a shell the names
+    stand for quoted paths: put no quotes around them. code_files: files and
     folders that the results depend on, besides those that the command names and their imports.
     """
 
