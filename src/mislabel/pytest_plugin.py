@@ -9,7 +9,8 @@ The marker and the fixture's function take the arguments of `mislabel.stress.run
 come first, then those of the closest marker. Ended trainings are kept in pytest's cache by the hash
 of code, data, labels and seed, so a second run trains only what has changed, and tests of the same
 training share it. ``--mislabel-report DIR`` writes a page per test; ``--mislabel-fresh`` trains
-everything again. What failed is trained again each time, for the cause may be gone.
+everything again. What failed is trained again each time, for the cause may be gone. Results of code
+that is gone stay until ``--cache-clear``.
 
 pytest imports this file whenever it starts, so nothing but pytest is imported at its top; it stands
 outside of `mislabel.stress`, whose import loads scikit-learn and torch.

@@ -8,6 +8,9 @@ from xml.etree import ElementTree
 
 import nested_sessions  # noqa: F401
 import pytest
+from stress_examples import stress_results
+
+from mislabel.pytest_plugin import LOG_LINES, StressCheck
 
 TRAINING = """
 from pathlib import Path
@@ -213,6 +216,24 @@ MISTAKES = {
     CENTROIDS.replace(">= 0.9", "0.9"): "threshold='accuracy 0.9': must be FIGURE *",
     CENTROIDS.replace("0.9'", "0.9', undecided='no'"): "undecided='no': unknown; *",
 }
+
+
+def test_the_failures_of_a_reference_are_told_but_do_not_fail() -> None:
+    places = {"clean": [0.9, 0.9], "symmetric:0.2": [0.8, 0.8]}
+    failing = {"clean": [0.9, 0.9], "symmetric:0.2": ["was killed by signal 9", 0.7]}
+    results = stress_results(places, {"elr": failing})
+    (failed,) = results.failures
+    lines = [f"line {i}" for i in range(30)]
+    logs = {failed.log: "\n".join([*lines, "\x1b[31mred"])}
+    check = StressCheck(results, n_trained=1, n_kept=7, logs=logs)
+    check.require("accuracy >= 0.5")
+    assert str(check) == "passed; 8 trainings, 7 from the cache"
+    text = check.explain(check.verdict()).splitlines()
+    start = text.index("  1 training of Elr failed: was killed by signal 9")
+    assert text[start + 1].strip() == "at symmetric:0.2 seed 1"
+    assert text[start + 3 :] == [f"    | {x}" for x in lines[1 - LOG_LINES :]] + [
+        r"    | \x1b[31mred"
+    ]
 
 
 def test_bad_input_is_one_line(project: pytest.Pytester) -> None:
