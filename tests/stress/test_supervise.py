@@ -10,7 +10,8 @@ import pytest
 from processes import eventually, is_gone, is_written, start
 
 from mislabel.stress import supervise
-from mislabel.stress.supervise import LOG_HEAD, LOG_TAIL, Ended, StoppedError, Supervision
+from mislabel.stress.supervise import LOG_HEAD, LOG_TAIL
+from mislabel.stress.supervision import Ended, StoppedError, Supervision
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
 LONG = 600.0
@@ -156,7 +157,7 @@ CALLER = f"""
 import os, signal, sys
 from pathlib import Path
 sys.path.append({str(Path(supervise.__file__).parent)!r})  # alone, since all of mislabel takes long
-from supervise import Supervision
+from supervision import Supervision
 signal.signal(signal.SIGINT, signal.default_int_handler)
 words = [sys.executable, "-I", "-S", "-c", sys.argv[1]]
 Supervision().run(words, log=Path(sys.argv[2]), timeout=600, env=os.environ)

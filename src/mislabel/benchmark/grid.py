@@ -11,7 +11,7 @@ from mislabel.errors import InputError
 from mislabel.learning import METHODS, SHARED_PARAMETERS, NoisyLabelClassifier, make_method
 from mislabel.learning.networks import check_network
 from mislabel.learning.recipes import check_augment
-from mislabel.noise import NOISE
+from mislabel.noise import canonical_noise
 from mislabel.seeds import check_seed
 from mislabel.specs import canonical_spec, split_spec
 
@@ -100,12 +100,6 @@ OPTIONS = tuple(
     if field.name not in ("data", "noises", "methods", "seeds", "seed", "device")
 )
 "What a command names only where it is not the default; the device changes no meaning."
-
-
-def canonical_noise(spec: str) -> str:
-    """The spec of a noise model in its one form."""
-    record = NOISE[split_spec(spec, "noise")[0]]
-    return canonical_spec(spec, record.model, positional=record.positional, argument="noise")
 
 
 def canonical_method(spec: str) -> str:

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mislabel.benchmark.grid import canonical_method, canonical_noise
+from mislabel.benchmark.grid import canonical_method
 from mislabel.benchmark.inputs import InputOptions, LabelInputs, Say
 from mislabel.benchmark.results import EPOCH_CHOICES, reduce_curve
 from mislabel.benchmark.training_folder import TrainedFolder, TrainingFolder
@@ -44,6 +44,7 @@ from mislabel.learning.networks import check_network
 from mislabel.learning.problem import choose_device
 from mislabel.learning.recipes import check_augment
 from mislabel.learning.saved import parameters_json
+from mislabel.noise import canonical_noise
 from mislabel.noise.human import FromFile
 from mislabel.seeds import check_seed
 from mislabel.specs import split_spec

@@ -129,8 +129,8 @@ def compare(
 
     Example: mislabel noise compare cluster:0.35 pmd:0.35 --data digits -o compare.png
     """
-    from mislabel.benchmark.grid import canonical_noise
     from mislabel.benchmark.inputs import InputOptions, LabelInputs
+    from mislabel.noise import canonical_noise
     from mislabel.outputs import check_file
     from mislabel.report.figures import check_figure_path, comparison_figure, save_figure
 

@@ -32,7 +32,7 @@ from mislabel.noise.pair import PairFlip
 from mislabel.noise.pmd import PMD
 from mislabel.noise.symmetric import Symmetric
 from mislabel.registry import Registry
-from mislabel.specs import parse_parameters, split_spec
+from mislabel.specs import canonical_spec, parse_parameters, split_spec
 
 NOISE = Registry[NoiseRecord](
     "noise",
@@ -64,6 +64,12 @@ def make_noise(spec: str) -> NoiseModel:
     return record.model(**parameters)
 
 
+def canonical_noise(spec: str) -> str:
+    """The spec of a noise model in its one form."""
+    record = NOISE[split_spec(spec, "noise")[0]]
+    return canonical_spec(spec, record.model, positional=record.positional, argument="noise")
+
+
 __all__ = [
     "ETA_SOURCES",
     "NOISE",
@@ -84,6 +90,7 @@ __all__ = [
     "Problem",
     "Symmetric",
     "canonical_eta",
+    "canonical_noise",
     "cross_fitted_probabilities",
     "estimate_transition_matrix",
     "fit_human_like",

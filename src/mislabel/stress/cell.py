@@ -19,7 +19,7 @@ from mislabel.stress.metrics import accuracy_per_class, confusion, figures, fitt
 from mislabel.stress.outcome import OutcomeError, read_outcome
 from mislabel.stress.store import StressFolder
 from mislabel.stress.subjects import Launcher, Metric, Place
-from mislabel.stress.supervise import Ended, Supervision
+from mislabel.stress.supervision import Ended, Supervision
 from mislabel.words import one_line
 
 

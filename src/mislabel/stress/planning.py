@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mislabel.executor import Workers
+from mislabel.stress.engine import Progress, StressTest, run_test
 from mislabel.stress.results import StressCell
-from mislabel.stress.run import Progress, StressTest, run_test
 from mislabel.stress.suite import CLEAN
 
 

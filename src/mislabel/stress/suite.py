@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mislabel.benchmark.grid import canonical_noise
 from mislabel.errors import InputError, did_you_mean
-from mislabel.noise import NOISE, make_noise
+from mislabel.noise import NOISE, canonical_noise, make_noise
 from mislabel.seeds import check_seed
 from mislabel.specs import format_spec, parse_parameters, split_spec
 

@@ -28,9 +28,8 @@ from pathlib import Path
 
 import yaml
 
-from mislabel.benchmark.grid import canonical_noise
 from mislabel.errors import InputError, did_you_mean
-from mislabel.noise import make_noise
+from mislabel.noise import canonical_noise, make_noise
 from mislabel.seeds import check_seed
 from mislabel.stress.intervals import MAX_SEEDS
 from mislabel.stress.suite import CLEAN, SUITES, Suite, family

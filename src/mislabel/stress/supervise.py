@@ -10,8 +10,8 @@ supervisor, which ends it; and where the supervisor itself is killed, the comman
 Elsewhere a process that leaves the group of the command (``setsid``) outlives it; nothing waits
 for it.
 
-Only the standard library is imported, so that this costs little; `Supervision` is the caller's
-side.
+As little as possible is imported, and of the standard library alone, since this is started once per
+training; the caller's side is `mislabel.stress.supervision`.
 """
 
 import contextlib
@@ -22,10 +22,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable
+from io import FileIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO
 
 LOG_HEAD = 256 * 1024
 LOG_TAIL = 768 * 1024
@@ -33,87 +35,6 @@ LOG_TAIL = 768 * 1024
 GRACE_SECONDS = 2.0
 "Between asking a process to end and ending it."
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a command ended: exit status (negative: by that signal), or timed out, or not started."""
-
-    status: int | None
-    timed_out: bool
-    seconds: float
-    problem: str = ""
-
-
-class StoppedError(Exception):
-    """The test was stopped while this command ran, or before."""
-
-
-class Supervision:
-    """The commands of one test, which can be ended together, from any thread."""
-
-    def __init__(self) -> None:
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._lock = threading.Lock()
-        self._stopped = False
-
-    def stop(self) -> None:
-        """End every command that is running, and let none start any more."""
-        with self._lock:
-            self._stopped = True
-            for process in self._running:
-                assert process.stdin is not None
-                process.stdin.close()
-
-    def run(
-        self, command: Sequence[str], *, log: Path, timeout: float, env: Mapping[str, str]
-    ) -> Ended:
-        """Run a command to its end, in the current folder.
-
-        log: the file for its output. timeout: seconds. If this process ends, by whatever cause, so
-        does the command. Raises `StoppedError` where `stop` ended it.
-        """
-        words = [sys.executable, "-I", "-S", __file__, str(timeout), str(log), *command]
-        with self._started(words, env) as process:
-            assert process.stdout is not None
-            try:
-                answer = process.stdout.read()  # stdin stays open until the answer is there
-            except BaseException:
-                _end(process)
-                raise
-            finally:
-                with self._lock:
-                    self._running.discard(process)
-        if self._stopped:
-            raise StoppedError
-        try:
-            return Ended(**json.loads(answer))
-        except (ValueError, TypeError):
-            problem = f"its supervisor ended with status {process.returncode}"
-            return Ended(status=None, timed_out=False, seconds=0.0, problem=problem)
-
-    def _started(self, words: Sequence[str], env: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-        """A supervisor, in a session of its own: signals to our group, Ctrl-C too, end us alone."""
-        with self._lock:
-            if self._stopped:
-                raise StoppedError
-            process = subprocess.Popen(
-                words,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=dict(env),
-                start_new_session=True,
-            )
-            self._running.add(process)
-            return process
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a supervisor and its command, and wait until they are gone."""
-    assert process.stdin is not None
-    process.stdin.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=3 * GRACE_SECONDS)
 
 
 def main(arguments: list[str]) -> None:
@@ -141,24 +62,29 @@ def main(arguments: list[str]) -> None:
         os.write(sys.stdout.fileno(), json.dumps(ending).encode())
 
 
-def _wait(process: "subprocess.Popen[bytes]", seconds: float, log: str) -> dict[str, Any]:
+def _wait(process: "subprocess.Popen[bytes]", seconds: float, log: str) -> "dict[str, Any]":
     """Wait for the end, or make one; returns status and whether the time was over."""
     assert process.stdout is not None
     reader = threading.Thread(target=_keep_output, args=(process.stdout, log), daemon=True)
     reader.start()
-    timed_out = False
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-        _signal(process, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=GRACE_SECONDS)
+    over = threading.Event()
+    timer = threading.Timer(seconds, _end_late, (process, over))
+    timer.daemon = True
+    timer.start()
+    process.wait()  # without a timeout: with one, Python asks again and again
+    timer.cancel()
     _signal(process, signal.SIGKILL)  # what it started and left behind
-    process.wait()
     _end_orphans()
     reader.join(timeout=GRACE_SECONDS)
-    return {"status": process.returncode, "timed_out": timed_out}
+    return {"status": process.returncode, "timed_out": over.is_set()}
+
+
+def _end_late(process: "subprocess.Popen[bytes]", over: threading.Event) -> None:
+    """End a command whose time is over: first ask, then force it."""
+    over.set()
+    _signal(process, signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    _signal(process, signal.SIGKILL)
 
 
 def _end_with_caller(process: "subprocess.Popen[bytes]") -> None:
@@ -206,14 +132,14 @@ def _end_orphans() -> None:
 
 def _children() -> Iterable[int]:
     """Process ids of the children of this process, from /proc."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has just ended
-            _, parent, *_ = path.read_bytes().rpartition(b")")[2].split()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), FileIO(f"/proc/{name}/stat") as file:
+            _, parent, *_ = file.readall().rpartition(b")")[2].split()
             if int(parent) == os.getpid():
-                yield int(path.parent.name)
+                yield int(name)
 
 
-def _keep_output(stream: BinaryIO, log: str) -> None:
+def _keep_output(stream: "BinaryIO", log: str) -> None:
     """Copy the beginning of a stream into a file as it comes, and its end when that is there.
 
     A file that cannot be written to is no reason to stop reading: the command would wait for it.
@@ -234,14 +160,14 @@ def _keep_output(stream: BinaryIO, log: str) -> None:
         _write(file, bytes(tail[-LOG_TAIL:]))
 
 
-def _opened(log: str) -> Any:
+def _opened(log: str) -> FileIO:
     try:
-        return Path(log).open("wb", buffering=0)
+        return FileIO(log, "wb")
     except OSError:
-        return Path(os.devnull).open("wb", buffering=0)
+        return FileIO(os.devnull, "wb")
 
 
-def _write(file: Any, content: bytes) -> None:
+def _write(file: FileIO, content: bytes) -> None:
     with contextlib.suppress(OSError):
         file.write(content)
 

@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from mislabel.benchmark.grid import canonical_noise
 from mislabel.errors import InputError, did_you_mean
+from mislabel.noise import canonical_noise
 from mislabel.stress.decisions import Decision, State, Verdict
 from mislabel.stress.intervals import LEVEL, MAX_SEEDS, Interval, seeds_needed
 from mislabel.stress.metrics import FITTED

@@ -41,7 +41,7 @@ from mislabel.stress.subjects import (
     make_code,
 )
 from mislabel.stress.suite import Suite, family, make_suite
-from mislabel.stress.supervise import Supervision
+from mislabel.stress.supervision import Supervision
 from mislabel.stress.thresholds import AREA, DROPS, Threshold, check_thresholds
 from mislabel.versions import library_versions
 
