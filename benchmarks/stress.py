@@ -4,7 +4,8 @@
 
 Time: trainings that do next to nothing, through a whole stress test and through the plainest loop
 that starts the same process for each: for a command `subprocess.run`, for a Python function a
-process of `multiprocessing` ("spawn"), which gets its examples by pickling. Memory: what a process
+process of `multiprocessing` ("spawn"), which gets its examples by pickling; so nothing heavy is
+imported at the top of this file, which such a process reads anew. Memory: what a process
 that has read every example of a data set of CIFAR-10's size holds for itself alone.
 """
 
@@ -19,11 +20,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from memorization import processor
-from mislabel.files import write_json, write_text
-from mislabel.stress import Command, Suite, run
-from mislabel.versions import library_versions
 
 HERE = Path(__file__).parent
 TRAININGS, REPEATS = 20, 3
@@ -72,9 +68,13 @@ def in_process(function: Any, arrays: tuple[Any, ...], labels: NDArray[Any], out
     np.save(out, function(x, labels, seed=1)(x_test))
 
 
-def suite() -> Suite:
-    """`TRAININGS` trainings without any noise to draw: the start of a test is in the time."""
-    return Suite(name="clean", version=1, noises=["clean"], seeds=range(1, TRAININGS + 1))
+def stress(code: Any, data: tuple[Any, ...], trainings: int = TRAININGS, **options: Any) -> None:
+    """A stress test of so many trainings, one at a time, without any noise to draw."""
+    from mislabel.stress import Suite, run
+
+    suite = Suite(name="clean", version=1, noises=["clean"], seeds=range(1, trainings + 1))
+    results = run(code, data, suite=suite, workers=1, **options)
+    assert not results.failures, results.failures[0].failure
 
 
 def timed(call: Any) -> float:
@@ -93,6 +93,8 @@ def commands(folder: Path) -> Row:
     program.write_text(PROGRAM)
     labels = folder / "labels.npy"
     np.save(labels, small()[1])
+    from mislabel.stress import Command
+
     command = Command(f"{sys.executable} {program} {{labels}} {{out}} 90")
 
     def bare() -> None:
@@ -100,7 +102,7 @@ def commands(folder: Path) -> Row:
             out = str(folder / f"bare{number}")
             subprocess.run([sys.executable, program, labels, out, "90"], check=True)
 
-    return ratio(lambda: run(command, small(), suite=suite(), workers=1), bare)
+    return ratio(lambda: stress(command, small()), bare)
 
 
 def functions(folder: Path) -> Row:
@@ -114,7 +116,7 @@ def functions(folder: Path) -> Row:
             process.start()
             process.join()
 
-    return ratio(lambda: run(train, small(), suite=suite(), workers=1), bare)
+    return ratio(lambda: stress(train, small()), bare)
 
 
 def ratio(ours: Any, bare: Any) -> Row:
@@ -133,9 +135,8 @@ def memory(folder: Path) -> Row:
         rng.integers(256, size=(10_000, 32, 32, 3), dtype=np.uint8),
         np.arange(10_000) % 10,
     )
-    one = Suite(name="one", version=1, noises=["clean"], seeds=[1])
     os.environ[MEASURED] = str(folder / "ours")
-    run(read_all, arrays, suite=one, workers=1, predict_train=False)
+    stress(read_all, arrays, trainings=1, predict_train=False)
     os.environ[MEASURED] = str(folder / "bare")
     process = multiprocessing.get_context("spawn").Process(
         target=in_process, args=(read_all, arrays, arrays[1], str(folder / "memory"))
@@ -179,6 +180,10 @@ def to_markdown(content: Row) -> str:
 
 def main() -> None:
     """Run everything and write the results beside this file."""
+    from memorization import processor
+    from mislabel.files import write_json, write_text
+    from mislabel.versions import library_versions
+
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         content = {
