@@ -307,3 +307,20 @@ def test_classes_without_examples_or_figures() -> None:
         results, cells=[replace(c, accuracy_per_class=[]) for c in results.cells]
     )
     assert [each.count for each in class_drops(bare, "pair:0.2")] == [0, 0, 0]
+
+
+def test_shares_stay_between_nothing_and_all() -> None:
+    """0.9 and 1: 0.95 with half of the interval 12.706 x 0.05; what is in percent is no share."""
+    found = metric_interval(stress_results({"clean": [0.9, 1.0]}, n_test=0), "clean")
+    assert (found.low, found.high) == (pytest.approx(0.95 - 0.635310), 1.0)
+    low = metric_interval(stress_results({"clean": [0.0, 0.1]}, n_test=0), "clean")
+    assert (low.low, low.high) == (0.0, pytest.approx(0.05 + 0.635310))
+    for results in (
+        stress_results({"clean": [90, 100]}, n_test=0),
+        stress_results({"clean": [0.9, 1.0]}, metric="odds", n_test=0),
+    ):
+        free = metric_interval(results, "clean")
+        assert free.high == pytest.approx(free.mean + (free.mean - free.low))
+        assert free.high > 1
+    area = area_interval(stress_results({"clean": [0.9, 1], "pmd:0.2": [0.9, 1]}, n_test=0), "pmd")
+    assert area.high == 1.0

@@ -178,7 +178,7 @@ def _draw_line(
     points = [(100 * n.rate + shift, f) for n, f in zip(columns, found, strict=True) if f.count]
     x = [rate for rate, _ in points]
     y = [scale.factor * f.mean for _, f in points]
-    bars = [scale.factor * _half(f) for _, f in points]
+    bars = _bars([f for _, f in points], scale)
     axes.errorbar(x, y, yerr=bars, color=style.colour, marker=style.marker, linestyle=style.line,
                   capsize=2, elinewidth=1)  # fmt: skip
 
@@ -188,7 +188,7 @@ def _draw_dots(
 ) -> None:
     points = [(place, f) for place, f in zip(y, found, strict=True) if f.count]
     axes.errorbar([scale.factor * f.mean for _, f in points], [place for place, _ in points],
-                  xerr=[scale.factor * _half(f) for _, f in points], color=style.colour,
+                  xerr=_bars([f for _, f in points], scale), color=style.colour,
                   marker=style.marker, linestyle="none", capsize=2, elinewidth=1)  # fmt: skip
 
 
@@ -219,10 +219,10 @@ def _most(matrix: np.ndarray) -> list[int]:
     return sorted(np.argsort(-means, kind="stable")[:MOST_CLASSES].tolist())
 
 
-def _half(found: Interval) -> float:
-    """Half of an interval's width, 0 where it has none."""
-    half = (found.high - found.low) / 2
-    return half if math.isfinite(half) else 0.0
+def _bars(found: Sequence[Interval], scale: Scale) -> np.ndarray:
+    """(2, n) lengths of bars below and above the means, 0 where there is no interval."""
+    ends = np.array([[f.mean - f.low, f.high - f.mean] for f in found]).reshape(-1, 2).T
+    return scale.factor * np.where(np.isfinite(ends), ends, 0.0)
 
 
 def _limits(

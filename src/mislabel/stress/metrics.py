@@ -68,5 +68,5 @@ def fitted(labels: Ints, clean: Ints, predicted: Ints) -> dict[str, float]:
 
 
 def known_metrics() -> Sequence[str]:
-    """Names of all metrics that we make."""
+    """Names of all metrics that we make; every one is a share."""
     return (*METRICS, *FITTED)

@@ -9,10 +9,12 @@ trapezoids.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from mislabel.stress.intervals import LEVEL, Interval, interval
+from mislabel.stress.metrics import known_metrics
 from mislabel.stress.results import YOURS, StressNoise, StressResults
 from mislabel.stress.suite import CLEAN
 
@@ -30,10 +32,11 @@ def metric_interval(
     metric: str | None = None,
     level: float = LEVEL,
 ) -> Interval:
-    """A metric under one noise, the results' own by default."""
+    """A metric under one noise, the results' own by default; of shares no more than 0 to 1."""
     name = metric or results.metric
     values = results.values(name, noise, subject)
-    return interval(list(values.values()), step=rounding_step(results, name), level=level)
+    found = interval(list(values.values()), step=rounding_step(results, name), level=level)
+    return _as_share(found, name)
 
 
 def drop_interval(
@@ -106,7 +109,8 @@ def area_interval(
             y = np.array([by_seed[seed] for by_seed in values])
             if x[-1] > x[0]:
                 areas.append(float(trapezoid(y, x) / (x[-1] - x[0])))
-    return interval(areas, step=rounding_step(results, results.metric), level=level)
+    found = interval(areas, step=rounding_step(results, results.metric), level=level)
+    return _as_share(found, results.metric)
 
 
 def curve_noises(results: StressResults, family: str) -> list[StressNoise]:
@@ -141,6 +145,17 @@ def class_drops(
         )
         for c in range(len(results.class_names))
     ]
+
+
+def _as_share(found: Interval, metric: str) -> Interval:
+    """An interval of a share with its ends where a share can be; others as they are.
+
+    A command may report a metric of our name in percent: then it is none of these.
+    """
+    inside = all(0 <= value <= 1 for value in found.values)
+    if metric not in known_metrics() or not inside or found.count < 2:
+        return found
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def _drops(results: StressResults, noise: str, subject: str) -> dict[int, float]:
