@@ -1,6 +1,7 @@
 """Outputs: whether something can be written at a path, found out before any work is done."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from mislabel.errors import InputError
@@ -10,6 +11,22 @@ def check_folder(path: Path, argument: str) -> None:
     """Raise `InputError` where no folder can be made or written at `path`; nothing is changed."""
     if not _is_writable(path):
         raise InputError(argument, str(path), "cannot be written")
+
+
+def check_own_folder(
+    path: Path, argument: str, *, exists: bool, leftover: Callable[[Path], bool], kind: str
+) -> None:
+    """Raise `InputError` where no folder of ours can be begun or gone on with; nothing is changed.
+
+    exists: whether it holds one already. leftover: whether an entry is what a killed process leaves
+    before that. kind: what it is for errors, "a run".
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(argument, str(path), "is a file; must be a folder")
+    if path.is_dir() and not exists and not all(map(leftover, path.iterdir())):
+        rule = f"holds other things; give a new or empty folder, or one with {kind}"
+        raise InputError(argument, str(path), rule)
+    check_folder(path, argument)
 
 
 def check_file(path: Path, argument: str) -> None:

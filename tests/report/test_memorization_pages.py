@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
@@ -22,50 +21,13 @@ from mislabel.report.memorization_agreement import (
 )
 from mislabel.report.memorization_list import SIDE, image_markup, render_list_page
 from mislabel.report.memorization_tables import agreement_rows
+from page_reader import Page, check_self_contained
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "\x1b[31m\u202ered")
 LABELS: dict[str, Any] = {"labels": [1, 2, 1, 0], "clean_labels": [0, 0, 1, 0]}
 LINE = np.arange(4, dtype=np.float32)[:, None] ** 1.5
 "Features on a line with growing gaps, so that the left one of two neighbours is nearer."
 IMAGES = (np.arange(4 * 8 * 8, dtype=np.uint8)).reshape(4, 8, 8, 1)
-
-
-class Page(HTMLParser):
-    """Tags with their attributes, and the text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.words += data.split()
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
-
-    def count(self, tag: str) -> int:
-        return sum(found == tag for found, _ in self.tags)
-
-
-def check_self_contained(text: str) -> Page:
-    """No script, no address but data, no handler, no control character."""
-    page = Page(text)
-    assert page.count("script") == page.count("link") == page.count("iframe") == 0
-    for tag, attributes in page.tags:
-        assert not any(name.startswith("on") for name in attributes)
-        assert (attributes.get("src") or "data:image/png;base64,").startswith("data:image/png")
-        assert tag == "a" or "href" not in attributes
-        assert (attributes.get("href") or "#").startswith("#")
-    assert "default-src 'none'" in text
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]", text)
-    assert text.startswith("<!doctype html>") and text.rstrip().endswith("</html>")
-    return page
 
 
 def four(**more: Any) -> MemorizationScores:

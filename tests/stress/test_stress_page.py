@@ -1,8 +1,6 @@
 """The page of a stress test: verdict first, complete in itself, and safe with any name."""
 
-import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from mislabel.stress.decisions import Decision, State, Verdict
 from mislabel.stress.intervals import interval
 from mislabel.stress.results import StressResults
 from mislabel.stress.thresholds import decide
+from page_reader import Page, check_self_contained
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>\x1b[31m\u202ered'
 YOURS = {
@@ -25,52 +24,16 @@ YOURS = {
 THRESHOLDS = ["accuracy >= 0.7 at human-like:0.2", "drop <= 5% at human-like:0.2"]
 
 
-class Page(HTMLParser):
-    """Tags with their attributes, and the visible text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.words += data.split()
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
-
-    def sections(self) -> list[str | None]:
-        return [attributes.get("id") for tag, attributes in self.tags if tag == "section"]
-
-    def badges(self) -> list[str]:
-        kinds = [attributes.get("class") or "" for _, attributes in self.tags]
-        return [kind.split()[1] for kind in kinds if kind.startswith("state ")]
-
-
-def checked(text: str) -> Page:
-    """The page; it must hold no script, no address and no control character."""
-    page = Page(text)
-    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "img", "form"}
-    for tag, attributes in page.tags:
-        assert not any(name.startswith("on") for name in attributes)
-        assert "src" not in attributes
-        assert tag in ("a", "use") or "href" not in attributes
-        assert (attributes.get("href") or "#").startswith("#")
-    idents = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
-    assert len(idents) == len(set(idents))
-    assert "default-src 'none'" in text
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]", text)
-    assert text.startswith("<!doctype html>") and text.rstrip().endswith("</html>")
-    return page
+def badges(page: Page) -> list[str]:
+    """States that the page shows."""
+    kinds = [attributes.get("class") or "" for _, attributes in page.tags]
+    return [kind.split()[1] for kind in kinds if kind.startswith("state ")]
 
 
 def page_of(results: StressResults, **options: Any) -> Page:
-    return checked(render_stress_page(results, decide(results, results.thresholds), **options))
+    return check_self_contained(
+        render_stress_page(results, decide(results, results.thresholds), **options)
+    )
 
 
 def test_verdict_comes_first_with_every_threshold() -> None:
@@ -78,7 +41,7 @@ def test_verdict_comes_first_with_every_threshold() -> None:
     verdict = decide(results, THRESHOLDS)
     page = page_of(results)
     assert page.sections() == ["verdict", "advice", "costs", "table", "classes", "receipts"]
-    assert page.badges() == ["fail", "pass", "fail"]
+    assert badges(page) == ["fail", "pass", "fail"]
     assert "2 thresholds: 1 met and 1 not met." in page.text
     for decision in verdict.decisions:
         assert decision.text in page.text and decision.reason in page.text
@@ -87,7 +50,7 @@ def test_verdict_comes_first_with_every_threshold() -> None:
 
 def test_without_thresholds_the_headlines_stand_alone() -> None:
     page = page_of(stress_results(YOURS))
-    assert page.badges() == []
+    assert badges(page) == []
     assert "No thresholds were given, and no training failed." in page.text
     assert "The noise it stands worst is 20 % human-like noise" in page.text
 
@@ -132,7 +95,7 @@ def test_failed_trainings_with_the_end_of_their_log() -> None:
     [failed] = results.failures
     log = "\n".join(f"line {n}" for n in range(50))
     page = page_of(results, logs={failed.log: log})
-    assert page.badges() == ["fail"]
+    assert badges(page) == ["fail"]
     assert "Your code at pmd:0.2, seed 2, after 1.5 seconds ran out of memory" in page.text
     shown = [n for n in range(50) if f"line {n} " in f"{page.text} "]
     assert shown == list(range(50 - LOG_LINES, 50))
@@ -203,7 +166,7 @@ def test_hostile_names_reasons_and_logs() -> None:
         n_failed=1,
     )
     text = render_stress_page(results, verdict, logs={results.failures[0].log: HOSTILE * 3})
-    page = checked(text)
+    page = check_self_contained(text)
     assert "<script>alert(1)</script>" in page.text
     assert "\\x1b[31m\\u202ered" in page.text
 

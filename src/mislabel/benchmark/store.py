@@ -30,7 +30,7 @@ from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
 from mislabel.learning import METHODS
 from mislabel.noise import NOISE
-from mislabel.outputs import check_folder
+from mislabel.outputs import check_own_folder
 from mislabel.specs import split_spec
 
 FORMAT = 1
@@ -76,12 +76,9 @@ class RunFolder:
 
     def check_usable(self) -> None:
         """Raise `InputError` where a run cannot be written; nothing is changed."""
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError(self.argument, str(self.path), "is a file; must be a folder")
-        if self.path.is_dir() and not self.exists() and not all(map(_is_ours, self.path.iterdir())):
-            rule = "holds other things; give a new or empty folder, or one with a run"
-            raise InputError(self.argument, str(self.path), rule)
-        check_folder(self.path, self.argument)
+        check_own_folder(
+            self.path, self.argument, exists=self.exists(), leftover=_is_ours, kind="a run"
+        )
 
     def check_identity(self, identity: Mapping[str, Any]) -> None:
         """Raise `InputError` when the folder holds a run on other data or with another seed."""

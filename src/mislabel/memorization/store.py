@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from mislabel.errors import InputError
 from mislabel.files import atomic_path, read_json, write_json
-from mislabel.outputs import check_folder
+from mislabel.outputs import check_own_folder
 
 FORMAT = 1
 KEEPS = ("correctness", "predictions", "probabilities")
@@ -100,14 +100,11 @@ class StudyFolder:
 
     def check_usable(self, identity: Mapping[str, Any]) -> None:
         """Raise `InputError` where this study cannot be written; nothing is changed."""
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError(self.argument, str(self.path), "is a file; must be a folder")
         if self.exists():
             self.check_identity(identity)
-        elif self.path.is_dir() and not all(map(_is_ours, self.path.iterdir())):
-            rule = "holds other things; give a new or empty folder, or one with a study"
-            raise InputError(self.argument, str(self.path), rule)
-        check_folder(self.path, self.argument)
+        check_own_folder(
+            self.path, self.argument, exists=self.exists(), leftover=_is_ours, kind="a study"
+        )
 
     def check_identity(self, identity: Mapping[str, Any]) -> None:
         """Raise `InputError`, naming the fields, where the folder holds another study."""

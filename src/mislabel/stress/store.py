@@ -27,7 +27,7 @@ from mislabel.errors import InputError
 from mislabel.files import hash_json, read_json, write_json
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
-from mislabel.outputs import check_folder
+from mislabel.outputs import check_own_folder
 from mislabel.stress.results import StressCell, StressNoise, StressResults, Subject
 from mislabel.words import one_line
 
@@ -61,12 +61,9 @@ class StressFolder:
 
     def check_usable(self) -> None:
         """Raise `InputError` where a test cannot be written; nothing is changed."""
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError(self.argument, str(self.path), "is a file; must be a folder")
-        if self.path.is_dir() and not self.exists() and not all(map(_is_ours, self.path.iterdir())):
-            rule = "holds other things; give a new or empty folder, or one with a stress test"
-            raise InputError(self.argument, str(self.path), rule)
-        check_folder(self.path, self.argument)
+        check_own_folder(
+            self.path, self.argument, exists=self.exists(), leftover=_is_ours, kind="a stress test"
+        )
 
     def check_identity(self, identity: Mapping[str, Any], code: str, *, replace: bool) -> None:
         """Raise `InputError` where the folder has a test on other data, or of other code.
