@@ -53,7 +53,7 @@ def changes(diff: dict[str, Any]) -> list[str]:
     """What the mend changes, cell by cell."""
     lines = ["| noise | change, points | p, adjusted | |", "|---|---:|---:|---|"]
     for row in [*diff["noises"], diff["overall"]]:
-        name = f"`{row['noise']}`" if row["noise"] else "mean over noises"
+        name = "mean over noises" if row is diff["overall"] else f"`{row['noise']}`"
         p = "" if row["adjusted"] is None else f"{row['adjusted']:.2g}"
         lines.append(f"| {name} | {figure(row['found'])} | {p} | {row['state']} |")
     return lines

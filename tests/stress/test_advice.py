@@ -338,6 +338,16 @@ def test_a_reference_that_does_not_lose_less(noisy: list[float], text: str) -> N
     assert not advised(results, "remedy")
 
 
+def test_a_reference_that_loses_as_much_and_is_better_all_the_same() -> None:
+    yours = {"clean": [0.8] * 3, "symmetric:0.2": around(0.7)}
+    other = {"clean": [0.9] * 3, "symmetric:0.2": around(0.8)}
+    [advice] = advised(exact(yours, {"gce": other}), "no-remedy")
+    assert advice.text == (
+        "Gce does not lose clearly less, but is clearly better than your code where that clearly "
+        "loses."
+    )
+
+
 def test_without_a_clear_loss_nothing_needs_a_remedy() -> None:
     yours = {"clean": CLEAN, "symmetric:0.2": [0.8, 0.9, 0.9]}
     other = {"clean": CLEAN, "symmetric:0.2": [0.9] * 3}

@@ -347,18 +347,31 @@ def _code(train: str, *, shell: bool, labels_format: str) -> Any:
 def _words(given: dict[str, Any]) -> str:
     """The command that makes the test again; names of files without their folders."""
     import shlex
+    from inspect import signature
 
     words = ["mislabel", "stress", "run"]
-    name, _, path = given["data"].partition(":")
-    words += ["--data", f"{name}:{Path(path).name}" if path else name]
-    for option in ("train", "suite", "seeds", "metric", "subset", "test_subset", "map", "features"):
-        value = given[option]
-        if value is not None and (option, value) != ("metric", "accuracy"):
-            text = value.name if isinstance(value, Path) else str(value)
-            words += [f"--{option.replace('_', '-')}", text]
-    for option in ("threshold", "reference"):
-        words += [word for text in given[option] or () for word in (f"--{option}", text)]
-    return shlex.join([*words, "--seed", str(given["seed"])])
+    for name, parameter in signature(run).parameters.items():
+        value = given.get(name)
+        if name in _UNSAID or value is None or (value == parameter.default and name != "suite"):
+            continue
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(option if value else option.replace("--", "--no-", 1))
+        for each in value if isinstance(value, list) else [value]:
+            if not isinstance(each, bool):
+                words += [option, _bare(each) if name in _PATHS else str(each)]
+    return shlex.join(words)
+
+
+_UNSAID = frozenset({"out", "replace", "retry_failed", "workers", "device", "junit", "json"})
+"Options that change nothing of what is found."
+_PATHS = frozenset({"data", "suite", "code", "map", "features", "probabilities"})
+
+
+def _bare(value: Any) -> str:
+    """A path, or the path in a data spec, without its folder."""
+    name, colon, path = str(value).rpartition(":")
+    return f"{name}{colon}{Path(path).name}"
 
 
 def _show(

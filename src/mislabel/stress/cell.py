@@ -1,6 +1,7 @@
 """One cell: start the training, read what it left, measure it, store it."""
 
 import os
+import signal
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -162,9 +163,18 @@ def _check_ended(ended: Ended, log: Path, timeout: float) -> None:
         raise OutcomeError(f"was not done after {timeout:g} seconds and was ended")
     if ended.status:
         last = _last_line(log)
-        killed = ended.status < 0
-        how = f"was killed by signal {-ended.status}" if killed else f"exit status {ended.status}"
+        how = _killer(-ended.status) if ended.status < 0 else f"exit status {ended.status}"
         raise OutcomeError(f"{how}: {last}" if last else how)
+
+
+def _killer(number: int) -> str:
+    """By which signal a process was killed, and what that often means."""
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    often = ", as where memory runs out" if number == signal.SIGKILL else ""
+    return f"was killed by {name}{often}"
 
 
 def _last_line(log: Path) -> str:

@@ -132,17 +132,24 @@ def _reference(view: View, name: str, losing: Sequence[StressNoise]) -> list[Adv
     worse = all(less.high < 0 for _, less in compared)
     what = "loses clearly more than your code" if worse else "does not lose clearly less"
     text = f"{title} {what}: by these figures it is no remedy here."
+    if all(_lead(view, n, name).low > 0 for n, _ in compared):
+        text = f"{title} {what}, but is clearly better than your code where that clearly loses."
     return [Advice(rule="no-remedy", text=text, basis=basis)]
+
+
+def _lead(view: View, noise: StressNoise, name: str) -> Interval:
+    """How much better a reference is than your code, jointly over all that is compared."""
+    return advantage(view.results, noise.spec, YOURS, name, level=view.joint(view.comparisons))
 
 
 def _compared(view: View, noise: StressNoise, name: str, less: Interval) -> str:
     """What a noise costs a reference and your code, and where that leaves both if they differ."""
-    scale, results = view.scale, view.results
+    scale = view.scale
     own, yours = (scale.change(view.drop(noise, subject).mean) for subject in (name, YOURS))
     text = f"{view.phrases[noise.spec]} costs it {own} and your code {yours}"
     text = f"{text}: {less_words(view, less)}"
-    lead = advantage(results, noise.spec, YOURS, name, level=view.joint(view.comparisons))
-    reached = scale.reaches(metric_interval(results, noise.spec, name).mean)
+    lead = _lead(view, noise, name)
+    reached = scale.reaches(metric_interval(view.results, noise.spec, name).mean)
     if lead.high < 0:
         return f"{text}; even so your code is better than it, which reaches {reached}"
     return f"{text}; it is then better than your code, with {reached}" if lead.low > 0 else text
