@@ -340,7 +340,7 @@ def test_a_reference_that_does_not_lose_less(noisy: list[float], text: str) -> N
 
 def test_a_reference_that_loses_as_much_and_is_better_all_the_same() -> None:
     yours = {"clean": [0.8] * 3, "symmetric:0.2": around(0.7)}
-    other = {"clean": [0.9] * 3, "symmetric:0.2": around(0.8)}
+    other = {"clean": [0.9] * 3, "symmetric:0.2": around(0.8, 0.002)}
     [advice] = advised(exact(yours, {"gce": other}), "no-remedy")
     assert advice.text == (
         "Gce does not lose clearly less, but is clearly better than your code where that clearly "
