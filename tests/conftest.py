@@ -8,6 +8,10 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
+# Processes of pytest-xdist share the cores: more threads than one each only wait for each other.
+# Libraries read this when they are loaded, and so do the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
