@@ -220,7 +220,7 @@ class _Store:
         """The folder of a training on some data; changed code takes the place of the old."""
         from mislabel.files import hash_json
 
-        return self.root / hash_json([test.identity(), test.code.title])[:20]
+        return self.root / hash_json([test.identity, test.code.title])[:20]
 
     def renew(self, folder: Path) -> None:
         """Remove what an earlier session left, if that is wanted."""

@@ -218,3 +218,13 @@ def test_other_code_needs_another_folder(capsys: pytest.CaptureFixture[str]) -> 
     assert "holds the test of other code" in refused.err
     assert Path("run/stress.json").read_text() == before
     assert run(capsys, "--replace", train="code_under_test:nearest").status in (0, 3)
+
+
+def test_a_command_that_is_not_told_the_seed_is_warned_of(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    program = f"{sys.executable} program.py {{labels}} {{out}} 1"
+    words = ["stress", "plan", *spell(RUN, out=None, train=program), "--no-timing"]
+    assert "warning: the command has no {seed}" in call(capsys, *words).err
+    words[words.index(program)] = program.replace(" 1", " {seed}")
+    assert "warning" not in call(capsys, *words).err

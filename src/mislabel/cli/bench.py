@@ -27,6 +27,7 @@ from mislabel.cli.options import (
     Workers,
     parse_seeds,
     progress_bar,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -218,12 +219,6 @@ def audit(run: Run, json: Json = False) -> None:
         print(f"Audited {audited} trainings: no two seeds share initial weights or order.")
     if findings:
         raise typer.Exit(1)
-
-
-def warn(line: str | None) -> None:
-    """Print a warning, if there is one, on stderr."""
-    if line is not None:
-        print(f"mislabel: warning: {line}", file=sys.stderr)
 
 
 def show(results: "BenchmarkResults", out: Path, *, epoch: str, json: bool) -> None:

@@ -98,6 +98,12 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
+def warn(line: str | None) -> None:
+    """Print a warning, if there is one, on stderr."""
+    if line is not None:
+        print(f"mislabel: warning: {line}", file=sys.stderr)
+
+
 def check_output(path: Path, suffix: str, argument: str = "output") -> None:
     """Raise `InputError` where no file of that suffix can be written, before any work."""
     from mislabel.outputs import check_file

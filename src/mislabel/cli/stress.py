@@ -22,6 +22,7 @@ from mislabel.cli.options import (
     parse_seeds,
     print_json,
     progress_bar,
+    warn,
 )
 from mislabel.errors import InputError
 
@@ -313,13 +314,13 @@ def suites(json: Json = False) -> None:
 
 def _make_test(given: dict[str, Any]) -> "StressTest":
     """The test of a command's parameters, by their names; nothing is trained or written."""
-    from mislabel.stress import make_test
+    from mislabel.stress import Command, make_test
 
     same = (
         "subset", "test_subset", "image_size", "map", "features", "probabilities", "eta", "encoder",
         "seed", "device", "suite", "metric", "lower_is_better", "timeout", "say",
     )  # fmt: skip
-    return make_test(
+    test = make_test(
         _code(given["train"], shell=given["shell"], labels_format=given["labels_format"]),
         given["data"],
         seeds=None if given["seeds"] is None else parse_seeds(given["seeds"]),
@@ -330,6 +331,9 @@ def _make_test(given: dict[str, Any]) -> "StressTest":
         command=_words(given),
         **{name: given[name] for name in same},
     )
+    if isinstance(test.code, Command) and not test.code.takes_seed:
+        warn("the command has no {seed}: between seeds only the labels differ, clean ones not even")
+    return test
 
 
 def _code(train: str, *, shell: bool, labels_format: str) -> Any:

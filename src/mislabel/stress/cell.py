@@ -16,10 +16,10 @@ from mislabel.cache import cache_folder
 from mislabel.data import Dataset
 from mislabel.files import atomic_path, hash_array, read_npy
 from mislabel.labels import NoisyLabels
-from mislabel.stress.metrics import accuracy_per_class, confusion, figures, fitted
+from mislabel.stress.metrics import Metric, accuracy_per_class, confusion, figures, fitted
 from mislabel.stress.outcome import OutcomeError, read_outcome
 from mislabel.stress.store import StressFolder
-from mislabel.stress.subjects import Launcher, Metric, Place
+from mislabel.stress.subjects import Launcher, Place
 from mislabel.stress.supervision import Ended, Supervision
 from mislabel.words import one_line
 

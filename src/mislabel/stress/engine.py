@@ -10,6 +10,7 @@ trains only what is missing. Cells are kept by the hash of data, labels, seed an
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from mislabel.specs import split_spec
 from mislabel.stress.cell import CellWork, SharedFiles, train_cell
 from mislabel.stress.code import callable_code
 from mislabel.stress.data import make_inputs
-from mislabel.stress.metrics import FITTED, METRICS
+from mislabel.stress.metrics import FITTED, METRICS, Metric
 from mislabel.stress.reference import check_reference, reference_code
 from mislabel.stress.results import YOURS, StressResults
 from mislabel.stress.store import StressFolder, suite_json
@@ -35,7 +36,6 @@ from mislabel.stress.subjects import (
     Code,
     Command,
     Launcher,
-    Metric,
     PythonCode,
     load_function,
     make_code,
@@ -73,8 +73,9 @@ class StressTest:
         own: dict[str, Code] = {YOURS: self.code}
         return own | {spec: reference_code(spec, self.inputs) for spec in self.references}
 
+    @cached_property
     def identity(self) -> dict[str, Any]:
-        """What a folder is tied to, as JSON values."""
+        """What a folder is tied to, as JSON values; made once, since it hashes what was given."""
         options, inputs = self.inputs.options, self.inputs
         given = {
             "map": inputs.given_map,
@@ -233,7 +234,7 @@ def run_test(
     Workers.check(workers)
     subjects = test.subjects()
     codes = {name: _code_hash(subject, test) for name, subject in subjects.items()}
-    folder.check_identity(test.identity(), codes[YOURS], replace=replace)
+    folder.check_identity(test.identity, codes[YOURS], replace=replace)
     labels = _draw_labels(test, folder)
     plan = _plan(test, codes, labels)
     shown = [p for p in plan if only is None or (p["noise"], p["seed"]) in only]
@@ -248,7 +249,7 @@ def run_test(
         folder.start(_metadata(test, subjects, codes, labels, plan))
         for (spec, seed), (drawn, is_new) in labels.items():
             if is_new:
-                folder.save_labels(drawn, spec, seed, test.identity())
+                folder.save_labels(drawn, spec, seed, test.identity)
         files = SharedFiles(test.inputs.dataset, scratch) if todo else None
         done = len(shown) - len(todo)
         progress(done, len(shown))
@@ -268,7 +269,7 @@ def _draw_labels(
     test: StressTest, folder: StressFolder
 ) -> dict[tuple[str, int], tuple[NoisyLabels, bool]]:
     """Labels of every noise and seed, and whether they were drawn now."""
-    identity, found = test.identity(), {}
+    identity, found = test.identity, {}
     for spec in test.suite.noises:
         keeps = folder.exists() and not test.inputs.options.noise(spec).reads_file
         for seed in test.suite.seeds:
@@ -356,7 +357,7 @@ def _metadata(
     dataset = test.inputs.dataset
     names = list(subjects)
     return {
-        "identity": test.identity(),
+        "identity": test.identity,
         "code_sha256": codes[YOURS],
         "code": test.code.code(),
         "subjects": [{"name": n, "title": subjects[n].title} for n in names],

@@ -1,11 +1,14 @@
 """Metrics that are made from predictions, whatever the training reports itself."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Metric = Callable[[NDArray[Any], NDArray[Any]], float]
+"A user's own: called with clean classes and predictions of the test examples, (M,) each."
 
 
 def confusion(clean: Ints, predicted: Ints, n_classes: int) -> Ints:

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from mislabel.stress.intervals import Interval, interval
 from mislabel.stress.results import YOURS, StressCell, StressNoise
 from mislabel.stress.suite import CLEAN
-from mislabel.stress.summary import advantage, extra_drop, metric_interval
+from mislabel.stress.summary import advantage, class_step, extra_drop, metric_interval
 from mislabel.stress.view import (
     NAMED,
     SAME_RATE,
     View,
     class_losses,
-    class_step,
     class_words,
     failure_groups,
     less_words,

@@ -12,7 +12,7 @@ import pickletools
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -305,7 +305,3 @@ def _fill(text: str, values: Mapping[str, str]) -> str:
         return values[match[1]] if match[1] else match[0][0]
 
     return _PLACEHOLDER.sub(replaced, text)
-
-
-Metric = Callable[[NDArray[Any], NDArray[Any]], float]
-"Called with clean classes and predictions of the test examples, (M,) each."

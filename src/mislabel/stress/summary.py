@@ -51,15 +51,13 @@ def drop_interval(
 
     relative: as a share of the metric on clean labels; of no seeds where that is 0 in one.
     """
-    pairs = _paired(results, noise, subject)
-    if relative and any(clean == 0 for clean, _ in pairs):
-        pairs = []
-    sign = -1 if results.lower_is_better else 1
-    step = difference_step(results)
-    drops = [sign * (clean - noisy) / (abs(clean) if relative else 1) for clean, noisy in pairs]
+    drops, step = _drops(results, noise, subject), difference_step(results)
     if relative:
-        step = step / abs(float(np.mean([clean for clean, _ in pairs]))) if pairs else step
-    return interval(drops, step=step, level=level)
+        clean = results.values(results.metric, CLEAN, subject)
+        wholes = {seed: abs(clean[seed]) for seed in drops}
+        drops = {} if 0 in wholes.values() else {s: drops[s] / wholes[s] for s in drops}
+        step = step / float(np.mean(list(wholes.values()))) if drops else step
+    return interval(list(drops.values()), step=step, level=level)
 
 
 def extra_drop(
@@ -140,7 +138,7 @@ def class_drops(
     return [
         interval(
             [a[c] - b[c] for a, b in pairs if a[c] is not None and b[c] is not None],  # type: ignore[operator]
-            step=rounding_step(results, "worst_class") * math.sqrt(2),
+            step=class_step(results),
             level=level,
         )
         for c in range(len(results.class_names))
@@ -165,12 +163,6 @@ def _drops(results: StressResults, noise: str, subject: str) -> dict[int, float]
     return {seed: sign * (clean[seed] - noisy[seed]) for seed in clean if seed in noisy}
 
 
-def _paired(results: StressResults, noise: str, subject: str) -> list[tuple[float, float]]:
-    clean = results.values(results.metric, CLEAN, subject)
-    noisy = results.values(results.metric, noise, subject)
-    return [(clean[seed], noisy[seed]) for seed in clean if seed in noisy]
-
-
 def _difference(
     results: StressResults, first: Mapping[int, float], second: Mapping[int, float], level: float
 ) -> Interval:
@@ -187,6 +179,11 @@ def rounding_step(results: StressResults, metric: str) -> float:
     """
     examples = 1 if metric in OF_ALL else len(results.class_names) if metric in OF_ONE_CLASS else 0
     return examples / results.n_test if results.n_test else 0.0
+
+
+def class_step(results: StressResults) -> float:
+    """The step of a difference of two accuracies of a class."""
+    return rounding_step(results, "worst_class") * math.sqrt(2)
 
 
 def difference_step(results: StressResults) -> float:

@@ -15,6 +15,7 @@ from mislabel.stress.intervals import LEVEL, Interval, interval
 from mislabel.stress.results import YOURS, StressCell, StressNoise, StressResults
 from mislabel.stress.summary import (
     class_drops,
+    class_step,
     curve_noises,
     drop_difference,
     drop_interval,
@@ -157,11 +158,6 @@ def class_losses(view: View, noise: StressNoise) -> list[ClassLoss]:
         )
         for name, drop in kept
     ]
-
-
-def class_step(results: StressResults) -> float:
-    """What a loss of a class is a multiple of, if classes are equally frequent."""
-    return len(results.class_names) * math.sqrt(2) / results.n_test if results.n_test else 0.0
 
 
 def class_words(found: Sequence[ClassLoss], level: float) -> str:
