@@ -71,7 +71,7 @@ UNCERTAIN = 0.02
 UNMIXING_STEPS = 30
 RESAMPLES = 10
 BLOCKS_PER_CLASS = 5
-STABLE = 0.87
+STABLE = 0.88
 "Share of examples that keep their region's class when blocks are resampled; below, undetermined."
 OWN_SHARE = 0.3
 "Weight of the own label where classes are not determined (SNLS's alpha)."
@@ -266,11 +266,14 @@ class _Evidence:
     """How far places and labels are to be believed; see `AdaptiveTargets`.
 
     in_patch: where a place contradicts its region in the region's middle, shares of labels that
-    side with the place, with the region, and with another class.
+    side with the place, with the region, and with another class. n_middle, n_pure: examples that
+    the rates of patches and of noise were measured on.
     """
 
     patches: FloatArray
     noise: FloatArray
+    n_middle: int
+    n_pure: int
     in_patch: tuple[float, float, float]
 
     @classmethod
@@ -292,6 +295,8 @@ class _Evidence:
         return cls(
             patches=_confusion(regions[middle], leading[middle], n_classes),
             noise=_confusion(regions[pure], labels[pure], n_classes),
+            n_middle=int(middle.sum()),
+            n_pure=len(pure),
             in_patch=(
                 (with_place + 4) / (len(patched) + 5),
                 (with_region + 0.5) / (len(patched) + 5),
@@ -314,13 +319,15 @@ def _confusion(true: IntArray, seen: IntArray, n_classes: int) -> FloatArray:
     return wrong.astype(np.float32)
 
 
-def _believed(confusion: FloatArray, misplaced: float) -> FloatArray:
+def _believed(confusion: FloatArray, seen: int, misplaced: float) -> FloatArray:
     """The same, with as much of its errors as are not put down to the features.
 
-    None where the mean rate is below `misplaced`, and nearly all where it is far above.
+    None where the mean rate, less two standard errors from `seen` examples, is below `misplaced`,
+    and nearly all where it is far above.
     """
     rate = float(1 - confusion.diagonal().mean())
-    kept = max(0.0, 1 - (misplaced / max(rate, 1e-12)) ** 2)
+    sure = max(rate - 2 * np.sqrt(rate * (1 - rate) / max(seen, 1)), 1e-12)
+    kept = max(0.0, 1 - (misplaced / sure) ** 2)
     believed: FloatArray = kept * confusion + (1 - kept) * np.eye(len(confusion), dtype=np.float32)
     return believed
 
@@ -348,10 +355,11 @@ def _combine(
     """
     n_examples, n_classes = places.shape
     rows = np.arange(n_examples)
-    patches = _believed(evidence.patches, MISLED) + np.float32(1e-6)
-    noise = _believed(evidence.noise, MISPLACED) + np.float32(1e-12)
+    patches = _believed(evidence.patches, evidence.n_middle, MISLED) + np.float32(1e-6)
+    noise = _believed(evidence.noise, evidence.n_pure, MISPLACED)
     prior = _spread(around, REGION_ERROR)
-    place = _spread(_unmix(places, _believed(evidence.noise, MISPLACED)), MISPLACED)
+    place = _spread(_unmix(places, noise), MISPLACED)
+    noise += np.float32(1e-12)
     doubt = np.minimum(1, (1 - place.max(axis=1)) / AMBIGUOUS)
     trust = 1 - doubt[:, None] * np.minimum(1, DOUBT + 1 - noise.diagonal())
     place /= prior @ patches
