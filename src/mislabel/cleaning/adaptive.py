@@ -34,8 +34,8 @@ from mislabel.errors import InputError
 from mislabel.features.graph import NeighborGraph
 from mislabel.features.neighborhood import ranks_in_class
 from mislabel.features.neighbors import nearest_neighbors
-from mislabel.labels import check_labels
-from mislabel.seeds import generator
+from mislabel.labels import as_array, check_labels
+from mislabel.seeds import check_seed, generator
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -122,7 +122,7 @@ def adaptive_targets(
     labels: ArrayLike,
     *,
     n_classes: int | None = None,
-    neighbors: IntArray | None = None,
+    neighbors: ArrayLike | None = None,
     approximate: bool = False,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
@@ -136,22 +136,18 @@ def adaptive_targets(
     Cost: of the order of N C times the root of the region's size, after the neighbour search.
     Errors: `InputError` for fewer than 2 examples, or features that do not go with the labels.
     """
-    points = np.ascontiguousarray(features, dtype=np.float32)
     given = check_labels(labels, n_classes=n_classes)
     n_classes = int(given.max()) + 1 if n_classes is None else n_classes
-    if points.ndim != 2 or len(points) != len(given):
-        rule = f"must be a matrix with a row for each of {len(given)} labels"
-        raise InputError("features", f"shape {points.shape}", rule)
     if len(given) < 2:
         raise InputError("labels", f"{len(given)} examples", "adaptive targets need 2")
+    points = _check_points(features, len(given))
+    check_seed(seed)
     needed = neighbors_needed(len(given), n_classes)
     if neighbors is None:
-        neighbors = nearest_neighbors(points, needed, approximate=approximate)[1]
-    elif neighbors.shape[0] != len(given) or neighbors.shape[1] < needed:
-        rule = f"must be ({len(given)}, {needed}) or wider"
-        raise InputError("neighbors", f"shape {neighbors.shape}", rule)
+        near = nearest_neighbors(points, needed, approximate=approximate)[1]
+    else:
+        near = _check_neighbors(neighbors, len(given), needed)
     progress(1, 4)
-    near = neighbors[:, :needed]
     graph = NeighborGraph.of(near)
     size = max(2.0, REGION * len(given) / n_classes)
     time = graph.time_for(size, seed=seed)
@@ -181,6 +177,41 @@ def adaptive_targets(
         patches=evidence.patches,
         noise=evidence.noise,
     )
+
+
+def _check_points(features: ArrayLike, n_examples: int) -> FloatArray:
+    """(N, d) finite numbers, or an `InputError`."""
+    array = as_array(features, "features")
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or array.shape[1] == 0:
+        rule = "must be a matrix of numbers (N, d)"
+        raise InputError("features", f"{array.dtype} {array.shape}", rule)
+    if len(array) != n_examples:
+        rule = f"must have one row per label: {n_examples}"
+        raise InputError("features", f"{len(array)} rows", rule)
+    with np.errstate(over="ignore"):
+        points: FloatArray = np.ascontiguousarray(array, dtype=np.float32)
+    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(bad):
+        raise InputError("features", f"row {bad[0]}", "must be finite")
+    return points
+
+
+def _check_neighbors(neighbors: ArrayLike, n_examples: int, needed: int) -> IntArray:
+    """(N, needed) indices of other examples, or an `InputError`."""
+    array = as_array(neighbors, "neighbors")
+    if array.ndim != 2 or array.dtype.kind not in "iu":
+        rule = "must be a matrix of whole numbers (N, K)"
+        raise InputError("neighbors", f"{array.dtype} {array.shape}", rule)
+    if len(array) != n_examples or array.shape[1] < needed:
+        rule = f"must be ({n_examples}, {needed}) or wider"
+        raise InputError("neighbors", f"shape {array.shape}", rule)
+    near: IntArray = array[:, :needed].astype(np.int64, copy=False)
+    wrong = (near < 0) | (near >= n_examples) | (near == np.arange(n_examples)[:, None])
+    bad = np.flatnonzero(wrong.any(axis=1))
+    if len(bad):
+        rule = f"must be indices of other examples, 0 to {n_examples - 1}"
+        raise InputError("neighbors", f"row {bad[0]}", rule)
+    return near
 
 
 def neighbors_needed(n_examples: int, n_classes: int) -> int:
@@ -285,7 +316,8 @@ class _Evidence:
         leading: IntArray = places.argmax(axis=1)
         middle = ranks_in_class(around[rows, regions], regions) > 1 - MIDDLE
         agreed = np.flatnonzero(middle & (leading == regions))
-        purity = ranks_in_class(places[agreed, regions[agreed]], regions[agreed])
+        sure = places[agreed, regions[agreed]]
+        purity = ranks_in_class(sure, regions[agreed]) if len(agreed) else sure
         enough = FEWEST / np.maximum(np.bincount(regions[agreed], minlength=n_classes), 1)
         pure = agreed[purity > 1 - np.maximum(PUREST, enough)[regions[agreed]]]
         patched = np.flatnonzero(middle & (leading != regions))
