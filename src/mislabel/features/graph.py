@@ -38,6 +38,8 @@ class NeighborGraph:
     def of(cls, neighbors: NDArray[np.int64], k: int = 15) -> "NeighborGraph":
         """Each example is joined to its k nearest, doubly where both are near to each other.
 
+        A join weighs less by the degrees of both its ends, so that walks are not drawn to hubs,
+        which many call near (Coifman & Lafon 2006, *Diffusion maps*, alpha = 1).
         neighbors: (N, K) indices, nearest first; all K, if k is more.
         """
         from scipy.sparse import csr_matrix, diags
@@ -48,6 +50,8 @@ class NeighborGraph:
         ones = np.ones(near.size, dtype=np.float32)
         joined = csr_matrix((ones, near.ravel(), ends), shape=(n_examples, n_examples))
         joined = joined + joined.T
+        less = diags((1 / np.asarray(joined.sum(axis=1)).ravel()).astype(np.float32))
+        joined = less @ joined @ less
         degrees = np.asarray(joined.sum(axis=1)).ravel()
         return cls((diags((1 / degrees).astype(np.float32)) @ joined).tocsr())
 
