@@ -204,18 +204,18 @@ def test_drawing_equals_the_retrieval_of_the_paper() -> None:
 def test_the_targets_of_snls_are_those_of_snls(
     alpha: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mislabel.learning.lra_diffusion as module
+    from mislabel.learning import snls as module
 
     x, y = blobs(60, 3, spread=3.0)
     places = np.random.default_rng(1).normal(size=(60, 2))
+    options: Any = {"epochs": 1, "device": "cpu", "alpha": alpha}
+    plain = SNLS(k=7, **options).fit(x, y, features=places)
     made = []
     original = module.neighbor_targets
     monkeypatch.setattr(
         module, "neighbor_targets", lambda *a, **k: made.append(original(*a, **k)) or made[-1]
     )
-    options = {"epochs": 1, "device": "cpu", "alpha": alpha}
     method = LRADiffusionSNLS(k=7, **options).fit(x, y, features=places)
-    plain = SNLS(k=7, **options).fit(x, y, features=places)
     _, neighbors = nearest_neighbors(places, 7)
     expected = soft_neighbor_targets(y, neighbors, 3, alpha=alpha)
     assert len(made) == 1  # once, not for every batch

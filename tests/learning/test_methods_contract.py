@@ -20,6 +20,8 @@ PROBLEMS = {
     "tiny images": (pictures(60, 3, 8, 1), {}),
     "colour images": (pictures(40, 3, 16, 3), {"augment": "crop-flip"}),
 }
+undetermined = pytest.mark.filterwarnings("ignore:these labels do not determine the classes")
+"For features or labels that are drawn at random."
 every_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS.keys())
 
 
@@ -149,6 +151,7 @@ def test_records_say_what_is_true(record: MethodRecord) -> None:
         assert record.positional in record.estimator().get_params()
 
 
+@undetermined
 @every_method
 def test_features_are_used_or_ignored(record: MethodRecord) -> None:
     x, y = blobs(60, 3)
@@ -177,6 +180,7 @@ def test_specs_make_methods() -> None:
     )
 
 
+@undetermined
 @parametrize_with_checks([record.estimator(epochs=12, device="cpu") for record in RECORDS])
 def test_scikit_learn_takes_them_for_its_own(estimator: Any, check: Any) -> None:
     """Checks that need pandas or SCIPY_ARRAY_API skip themselves without them."""

@@ -75,6 +75,7 @@ def test_loaded_predicts_bit_for_bit_as_trained(
     assert loaded.provenance_ == method.provenance_
 
 
+@pytest.mark.filterwarnings("ignore:these labels do not determine the classes")
 @every_method
 def test_loaded_predicts_from_features_too(record: MethodRecord, tmp_path: Path) -> None:
     """With features beside the examples, for the methods that read them in prediction."""

@@ -6,6 +6,7 @@
 from typing import Any
 
 from mislabel.learning import (
+    adaptive,
     coteaching,
     coteaching_plus,
     dividemix,
@@ -18,13 +19,14 @@ from mislabel.learning import (
     snls,
     standard,
 )
+from mislabel.learning.adaptive import Adaptive, UndeterminedWarning
 from mislabel.learning.base import Evaluation, MethodRecord, NoisyLabelClassifier
 from mislabel.learning.coteaching import CoTeaching
 from mislabel.learning.coteaching_plus import CoTeachingPlus
 from mislabel.learning.dividemix import DivideMix
 from mislabel.learning.elr import ELR
 from mislabel.learning.gce import GCE
-from mislabel.learning.lra_diffusion import LRADiffusion, LRADiffusionSNLS
+from mislabel.learning.lra_diffusion import LRADiffusion, LRADiffusionAdaptive, LRADiffusionSNLS
 from mislabel.learning.mixup import Mixup
 from mislabel.learning.networks import NETWORKS
 from mislabel.learning.noise_rate import NoiseRate, estimate_noise_rate
@@ -53,6 +55,8 @@ METHODS = Registry[MethodRecord](
         dividemix.RECORD,
         lra_diffusion.RECORD,
         lra_diffusion.SNLS_RECORD,
+        adaptive.RECORD,
+        lra_diffusion.ADAPTIVE_RECORD,
     ],
 )
 "All methods. A new one is a new file and one line here."
@@ -88,11 +92,13 @@ __all__ = [
     "RECIPES",
     "SCE",
     "SNLS",
+    "Adaptive",
     "CoTeaching",
     "CoTeachingPlus",
     "DivideMix",
     "Evaluation",
     "LRADiffusion",
+    "LRADiffusionAdaptive",
     "LRADiffusionSNLS",
     "MethodRecord",
     "Mixup",
@@ -100,6 +106,7 @@ __all__ = [
     "NoisyLabelClassifier",
     "Recipe",
     "Standard",
+    "UndeterminedWarning",
     "correct_labels",
     "estimate_noise_rate",
     "load_method",

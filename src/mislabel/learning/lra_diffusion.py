@@ -7,13 +7,15 @@ from Noisy Labels", NeurIPS 2023; + SNLS: Lim, Larson and Leach 2025. For a batc
             weight w_i = how many of those k + 1 labels are l, over the sum of w in the batch
     + SNLS: y_0 = (1 - alpha) * label frequencies of k = 100 neighbours + alpha * onehot(z_i);
             every w_i = 1/B
+    + adaptive: the same with y_0 = adaptive target (`mislabel.cleaning.adaptive`; our own)
     loss = sum_i w_i * mean over entries of (e - e_theta(y_t, t, x, f_p(x)))^2
 
 The first is to draw from the soft targets of SNLS with alpha = 1 / (k + 1), and so it is done. e is
 normal and y_t as in `mislabel.learning.diffusion`, times come in antithetic pairs, gradients are
 clipped to norm 1. Predictions are DDIM, 10 steps from zero; the class is the entry nearest to 1.
 As probabilities serve softmax(-(y - 1)^2 / 0.1): their order is the method's, their size is not
-calibrated. Noise scores are the share of neighbours with another label, as those of `SNLS`.
+calibrated. Noise scores and corrected labels are those of `SNLS` (the share of neighbours with
+another label) and of `Adaptive`.
 
 f_p(x) are the features given to `fit` and `predict`, or the examples flattened. They are centred
 and divided by one number, so that distances in them keep their ratios.
@@ -34,24 +36,32 @@ Pitfall: curves are made of what is predicted while training, and noise is no pr
 batch is also asked for the mean label at DDIM's first step, which no label has entered.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from math import cos, pi
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mislabel.labels import check_count
+from mislabel.learning.adaptive import Adaptive
 from mislabel.learning.base import MethodRecord, NoisyLabelClassifier, Task
 from mislabel.learning.diffusion import LabelProcess, antithetic_times
 from mislabel.learning.learner import SingleNetwork
 from mislabel.learning.networks.label_diffuser import LabelDiffuser, feature_network
-from mislabel.learning.problem import EVALUATION_BATCH, HeldOut, autocast, random_state
+from mislabel.learning.problem import (
+    EVALUATION_BATCH,
+    HeldOut,
+    TrainingProblem,
+    autocast,
+    random_state,
+)
 from mislabel.learning.recipes import Recipe
-from mislabel.learning.snls import NeighborTargets, neighbor_targets
-from mislabel.learning.targets import check_alpha, usable_neighbors
+from mislabel.learning.snls import SNLS, SoftTargets, neighbor_targets
+from mislabel.learning.targets import usable_neighbors
 from mislabel.seeds import child_seed
 
 LARGEST_GRADIENT = 1.0
@@ -91,25 +101,23 @@ class DiffusionRecipe(Recipe):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LRADiffusion(NoisyLabelClassifier):
-    """Label diffusion on labels drawn from the neighbours.
+class LabelDiffusion(NoisyLabelClassifier):
+    """Label diffusion; what makes the soft targets, `_objective`, is the subclass's.
 
-    k: neighbours, capped as in `SNLS`. train_image_network: whether the network of the recipe,
-    which makes a feature of the example, is trained; None: unless the recipe is "lim2025".
-    A recipe's name stands for its network, epochs and augmentation. Else as
-    `NoisyLabelClassifier`.
+    train_image_network: whether the network of the recipe, which makes a feature of the example,
+    is trained; None: unless the recipe is "lim2025". A recipe's name stands for its network, epochs
+    and augmentation. Else as `NoisyLabelClassifier`.
     """
 
-    name: ClassVar[str] = "lra-diffusion"
     predicts_from_features: ClassVar[bool] = True
-    draws_labels: ClassVar[bool] = True
+    draws_labels: ClassVar[bool] = False
+    "Whether a class is drawn from the soft target for each batch, or it is what is diffused."
 
-    k: int = 10
     train_image_network: bool | None = None
 
-    def check_parameters(self) -> None:
-        super().check_parameters()
-        check_count(self.k, "k")
+    @abstractmethod
+    def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> SoftTargets:
+        """The soft targets, and what they tell."""
 
     def resolve_recipe(self, example_shape: tuple[int, ...]) -> Recipe:
         recipe = super().resolve_recipe(example_shape)
@@ -119,17 +127,10 @@ class LRADiffusion(NoisyLabelClassifier):
         adam = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "cosine", "milestones": ()}
         return DiffusionRecipe(**asdict(recipe) | adam | (PUBLISHED if published else QUICK))
 
-    def _own_weight(self, k: int) -> float:
-        """Weight of an example's own label beside those of k neighbours."""
-        return 1 / (k + 1)
-
     def _learner(self, task: Task) -> "DiffusionLearner":
-        labels, guidance = task.problem.labels, task.problem.features
+        guidance = task.problem.features
         assert guidance is not None
-        k = self.k_ = usable_neighbors(self.k, len(labels), task.n_classes)
-        targets = neighbor_targets(
-            labels, task.features, task.n_classes, k=k, alpha=self._own_weight(k)
-        )
+        targets = self._objective(task.problem, task.n_classes, task.features)
         network = self._diffuser(task.build, guidance.shape[1])
         network.measure(guidance.cpu())
         return DiffusionLearner(network, task, targets, sampled=self.draws_labels)
@@ -153,25 +154,38 @@ class LRADiffusion(NoisyLabelClassifier):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LRADiffusionSNLS(LRADiffusion):
-    """Label diffusion on soft neighbour targets.
+class LRADiffusion(LabelDiffusion):
+    """Label diffusion on labels drawn from the neighbours.
 
-    k: neighbours, capped as in `SNLS`. alpha: weight of the example's own label, 0 to 1. Else as
-    `LRADiffusion`.
+    k: neighbours, capped as in `SNLS`. Else as `LabelDiffusion`.
     """
 
-    name: ClassVar[str] = "lra-diffusion-snls"
-    draws_labels: ClassVar[bool] = False
+    name: ClassVar[str] = "lra-diffusion"
+    draws_labels: ClassVar[bool] = True
 
-    k: int = 100
-    alpha: float = 0.3
+    k: int = 10
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        check_alpha(self.alpha)
+        check_count(self.k, "k")
 
-    def _own_weight(self, k: int) -> float:
-        return self.alpha
+    def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> SoftTargets:
+        k = self.k_ = usable_neighbors(self.k, len(problem.labels), n_classes)
+        return neighbor_targets(problem.labels, features, n_classes, k=k, alpha=1 / (k + 1))
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class LRADiffusionSNLS(SNLS, LabelDiffusion):
+    """Label diffusion on soft neighbour targets; parameters of `SNLS` and `LabelDiffusion`."""
+
+    name: ClassVar[str] = "lra-diffusion-snls"
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class LRADiffusionAdaptive(Adaptive, LabelDiffusion):
+    """Label diffusion on adaptive targets; see `Adaptive` and `LabelDiffusion`."""
+
+    name: ClassVar[str] = "lra-diffusion-adaptive"
 
 
 class DiffusionLearner(SingleNetwork):
@@ -184,7 +198,7 @@ class DiffusionLearner(SingleNetwork):
     network: LabelDiffuser
 
     def __init__(
-        self, network: LabelDiffuser, task: Task, targets: NeighborTargets, *, sampled: bool
+        self, network: LabelDiffuser, task: Task, targets: SoftTargets, *, sampled: bool
     ) -> None:
         recipe, self.rows = task.recipe, 1
         if isinstance(recipe, DiffusionRecipe):
@@ -285,4 +299,13 @@ SNLS_RECORD = MethodRecord(
     uses_features=True,
     example="lra-diffusion-snls:k=100",
     advice="the same on soft targets; steadier where many neighbours are wrong",
+)
+ADAPTIVE_RECORD = MethodRecord(
+    name=LRADiffusionAdaptive.name,
+    title="LRA-Diffusion + adaptive",
+    paper="Chen et al. 2023; targets ours",
+    estimator=LRADiffusionAdaptive,
+    uses_features=True,
+    example="lra-diffusion-adaptive",
+    advice="the same on adaptive targets; strong against patches of wrong labels",
 )

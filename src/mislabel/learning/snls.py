@@ -14,7 +14,7 @@ from torch.nn import functional
 from mislabel.features import nearest_neighbors
 from mislabel.labels import check_count
 from mislabel.learning.base import MethodRecord, NoisyLabelClassifier
-from mislabel.learning.objective import CrossEntropy, Objective
+from mislabel.learning.objective import CrossEntropy
 from mislabel.learning.problem import TrainingProblem
 from mislabel.learning.targets import check_alpha, soft_neighbor_targets, usable_neighbors
 
@@ -37,38 +37,44 @@ class SNLS(NoisyLabelClassifier):
         check_count(self.k, "k")
         check_alpha(self.alpha)
 
-    def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> Objective:
+    def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> "SoftTargets":
         self.k_ = usable_neighbors(self.k, len(problem.labels), n_classes)
         return neighbor_targets(problem.labels, features, n_classes, k=self.k_, alpha=self.alpha)
 
 
-def neighbor_targets(
-    labels: Tensor, features: Any, n_classes: int, *, k: int, alpha: float
-) -> "NeighborTargets":
-    """The targets for labels (N,) on a device, from neighbours in features (N, d)."""
-    _, neighbors = nearest_neighbors(features, k)
-    share = soft_neighbor_targets(labels.cpu().numpy(), neighbors, n_classes, alpha=0.0)
-    return NeighborTargets(labels, torch.from_numpy(share).to(labels.device), alpha)
+class SoftTargets(CrossEntropy):
+    """Cross-entropy against soft targets that were made before training, with what they tell.
 
-
-class NeighborTargets(CrossEntropy):
-    """Cross-entropy against soft neighbour targets.
-
-    labels: (N,). share: (N, C) label frequencies of the neighbours. alpha: weight of the label.
+    targets: (N, C). scores: (N,) noise scores. corrected: (N,) labels.
     """
 
-    def __init__(self, labels: Tensor, share: Tensor, alpha: float) -> None:
-        own = functional.one_hot(labels, share.shape[1]).to(share.dtype)
-        super().__init__((1 - alpha) * share + alpha * own)
-        self.labels, self.share = labels, share
+    def __init__(self, targets: Tensor, scores: Tensor, corrected: Tensor) -> None:
+        super().__init__(targets)
+        self.scores, self.corrected = scores, corrected
 
     def noise_scores(self) -> Tensor:
-        """One less the share of neighbours with the same label."""
-        return 1 - self.share.gather(1, self.labels[:, None]).squeeze(1)
+        return self.scores
 
     def corrected_labels(self) -> Tensor:
-        """The class that the targets favour."""
-        return self.targets.argmax(dim=1)
+        return self.corrected
+
+
+def neighbor_targets(
+    labels: Tensor, features: Any, n_classes: int, *, k: int, alpha: float
+) -> SoftTargets:
+    """Soft neighbour targets for labels (N,) on a device, from neighbours in features (N, d).
+
+    A noise score is one less the share of neighbours with the same label; a corrected label is the
+    class that the target favours.
+    """
+    _, neighbors = nearest_neighbors(features, k)
+    share = torch.from_numpy(
+        soft_neighbor_targets(labels.cpu().numpy(), neighbors, n_classes, alpha=0.0)
+    ).to(labels.device)
+    own = functional.one_hot(labels, n_classes).to(share.dtype)
+    targets = (1 - alpha) * share + alpha * own
+    scores = 1 - share.gather(1, labels[:, None]).squeeze(1)
+    return SoftTargets(targets, scores, targets.argmax(dim=1))
 
 
 RECORD = MethodRecord(
