@@ -64,9 +64,10 @@ class NeighborGraph:
         A column of ones stays one. Error: below 1e-4 of the largest value.
         """
         weights = _chebyshev_weights(time)
+        before = values.astype(np.float32)
         if len(weights) == 1:
-            return values.astype(np.float32)
-        before, last = values.astype(np.float32), self.step @ values
+            return before
+        last = self.step @ before
         found = weights[0] * before + weights[1] * last
         for weight in weights[2:]:
             before, last = last, 2 * (self.step @ last) - before
@@ -110,7 +111,7 @@ class NeighborGraph:
 def _signs(n_examples: int, seed: int) -> NDArray[np.float32]:
     """(N, PROBES) plus and minus one."""
     rng = generator(seed, "neighbor graph probes")
-    signs: NDArray[np.float32] = rng.choice(np.float32([-1, 1]), (n_examples, PROBES))
+    signs: NDArray[np.float32] = rng.choice(np.array([-1, 1], np.float32), (n_examples, PROBES))
     return signs
 
 
