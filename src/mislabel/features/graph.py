@@ -61,7 +61,8 @@ class NeighborGraph:
     def diffuse(self, values: NDArray[np.float32], time: float) -> NDArray[np.float32]:
         """(N, m) means of `values` (N, m) over where walks of that time end.
 
-        A column of ones stays one. Error: below 1e-4 of the largest value.
+        A column of ones stays one. Error: below 1e-4 of the largest value, and for each unit of
+        time 1e-7 of it, since steps are rounded to float32.
         """
         weights = _chebyshev_weights(time)
         before = values.astype(np.float32)
