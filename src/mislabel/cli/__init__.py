@@ -19,7 +19,7 @@ INTERRUPTED = 130
 
 def build_app() -> typer.Typer:
     """The whole command line as a Typer application."""
-    from mislabel.cli import bench, demo, embed, memorize, noise, realism, stress, train
+    from mislabel.cli import bench, clean, demo, embed, memorize, noise, realism, stress, train
 
     app = typer.Typer(
         name="mislabel",
@@ -34,6 +34,7 @@ def build_app() -> typer.Typer:
     app.command("demo")(demo.demo)
     app.command("train")(train.train)
     app.command("predict")(train.predict)
+    app.command("clean")(clean.clean)
     app.command("embed")(embed.embed)
     app.add_typer(bench.app, name="bench")
     app.add_typer(noise.build_app(), name="noise")
