@@ -314,12 +314,11 @@ class _Evidence:
         """around: (N, C) shares of the regions near each example. places: (N, C)."""
         rows, n_classes = np.arange(len(labels)), places.shape[1]
         leading: IntArray = places.argmax(axis=1)
-        middle = ranks_in_class(around[rows, regions], regions) > 1 - MIDDLE
+        middle = _highest(around[rows, regions], regions, MIDDLE)
         agreed = np.flatnonzero(middle & (leading == regions))
-        sure = places[agreed, regions[agreed]]
-        purity = ranks_in_class(sure, regions[agreed]) if len(agreed) else sure
         enough = FEWEST / np.maximum(np.bincount(regions[agreed], minlength=n_classes), 1)
-        pure = agreed[purity > 1 - np.maximum(PUREST, enough)[regions[agreed]]]
+        share = np.maximum(PUREST, enough)[regions[agreed]]
+        pure = agreed[_highest(places[agreed, regions[agreed]], regions[agreed], share)]
         patched = np.flatnonzero(middle & (leading != regions))
         with_place = int((labels[patched] == leading[patched]).sum())
         with_region = int((labels[patched] == regions[patched]).sum())
@@ -335,6 +334,19 @@ class _Evidence:
                 (others + 0.5) / (len(patched) + 5),
             ),
         )
+
+
+def _highest(
+    values: FloatArray, regions: IntArray, share: float | NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """(N,) whether a value is in that share of its region's, by rank; the largest always is."""
+    if not len(values):
+        return np.zeros(0, dtype=np.bool_)
+    largest = np.zeros(regions.max() + 1, dtype=values.dtype)
+    np.maximum.at(largest, regions, values)
+    above = ranks_in_class(values, regions) > 1 - share
+    chosen: NDArray[np.bool_] = above | (values == largest[regions])
+    return chosen
 
 
 def _confusion(true: IntArray, seen: IntArray, n_classes: int) -> FloatArray:
