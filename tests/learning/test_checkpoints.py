@@ -106,6 +106,7 @@ def test_another_training_is_refused(record: MethodRecord, tmp_path: Path) -> No
     assert (tmp_path / "state").read_bytes() == before
 
 
+@pytest.mark.filterwarnings("ignore:these labels do not determine the classes")
 @every_method
 def test_an_epoch_selected_on_noisy_labels(record: MethodRecord, tmp_path: Path) -> None:
     """A tenth is held out; the weights are those of its best epoch, resumed or not."""

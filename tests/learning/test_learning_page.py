@@ -60,7 +60,7 @@ def test_its_commands_parse(
     monkeypatch.chdir(tmp_path)
     (block,) = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.S)
     commands = [c for c in block.replace("\\\n", " ").splitlines() if c.startswith("mislabel")]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         with pytest.raises(SystemExit) as stop:
             main(shlex.split(command)[1:])

@@ -1,6 +1,7 @@
 """``mislabel bench``: run a grid of noises, methods and seeds; print its table; write its page."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,6 +64,14 @@ def run(
         str,
         typer.Option("--seeds", help="Number of seeds (3: seeds 1, 2, 3), or seeds (4,5 or 4,)."),
     ] = "3",
+    targets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--targets",
+            help="What standard or lra-diffusion is trained on, again for each: labels, snls, "
+            "adaptive (soft targets from neighbours).",
+        ),
+    ] = None,
     subset: Subset = None,
     test_subset: Annotated[
         int | None,
@@ -98,17 +107,23 @@ def run(
 
     Example: mislabel bench run --data cifar10:PATH --subset 5000 --noise human:random_label1
     --noise cluster:0.35 --method standard --method gce --seeds 2 --out runs/c10
+
+    Example: mislabel bench run --data digits --noise cluster:0.2 --method standard
+    --method lra-diffusion --targets snls --targets adaptive --out runs/targets
     """
     from mislabel.benchmark import Grid, run_benchmark
     from mislabel.benchmark.audit import unrecorded_line
     from mislabel.benchmark.results import check_epoch
     from mislabel.benchmark.run import check_shown
+    from mislabel.learning import method_with_targets
+    from mislabel.learning.adaptive import undetermined_line
 
     check_epoch(epoch)
+    wanted: Sequence[str | None] = targets or [None]
     grid = Grid(
         data=data,
         noises=noise,
-        methods=method,
+        methods=[method_with_targets(m, t) for m in method for t in wanted],
         seeds=parse_seeds(seeds),
         subset=subset,
         test_subset=test_subset,
@@ -131,6 +146,9 @@ def run(
     with progress_bar() as (say, count):
         results = run_benchmark(grid, out, workers=workers, say=say, progress=count)
     warn(unrecorded_line(results))
+    for cell in results.cells:
+        if (line := undetermined_line(cell.provenance)) is not None:
+            warn(f"{cell.method} under {cell.noise}, seed {cell.seed}: {line}")
     show(results, out, epoch=epoch, json=json)
 
 

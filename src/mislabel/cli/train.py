@@ -22,6 +22,7 @@ from mislabel.cli.options import (
     Subset,
     TestFeatures,
     progress_bar,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +39,14 @@ def train(
         str, typer.Option("--method", help="Method: standard, gce:q=0.7, snls:k=100, ...")
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the results, new or empty.")],
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            "--targets",
+            help="What standard or lra-diffusion is trained on: labels, snls or adaptive (soft "
+            "targets from neighbours).",
+        ),
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option("--labels", help="Label file to train on: .npy, .csv, .parquet or .pt."),
@@ -109,8 +118,13 @@ def train(
 
     Example: mislabel train --data digits --noise cluster:0.3 --method snls:k=20
     --selection noisy-validation --logger tensorboard --out runs/snls
+
+    Example: mislabel train --data digits --noise cluster:0.2 --method standard --targets adaptive
+    --out runs/adaptive
     """
     from mislabel.benchmark import InputOptions, TrainingPlan, train_to_folder
+    from mislabel.learning import method_with_targets
+    from mislabel.learning.adaptive import undetermined_line
 
     inputs = InputOptions(
         data=data,
@@ -126,7 +140,7 @@ def train(
     )
     plan = TrainingPlan(
         inputs=inputs,
-        method=method,
+        method=method_with_targets(method, targets),
         labels=labels,
         column=column,
         noise=noise,
@@ -159,6 +173,7 @@ def train(
     if stopped:
         typer.echo("mislabel: stopped; the same command with --resume goes on from here", err=True)
         raise SystemExit(INTERRUPTED)
+    warn(undetermined_line(trained.receipt["provenance"]))
     _finish(trained, json)
 
 

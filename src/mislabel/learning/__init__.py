@@ -5,6 +5,7 @@
 
 from typing import Any
 
+from mislabel.errors import InputError, did_you_mean
 from mislabel.learning import (
     adaptive,
     coteaching,
@@ -65,6 +66,34 @@ SHARED_PARAMETERS = frozenset({"seed", "device", "augment"})
 "What the caller sets for all methods alike, and a spec may not."
 
 
+SIBLINGS = {
+    "standard": {"labels": "standard", "snls": "snls", "adaptive": "adaptive"},
+    "lra-diffusion": {
+        "labels": "lra-diffusion",
+        "snls": "lra-diffusion-snls",
+        "adaptive": "lra-diffusion-adaptive",
+    },
+}
+"Methods that take targets, and what they are called with each."
+TARGETS = tuple(SIBLINGS["standard"])
+
+
+def method_with_targets(spec: str, targets: str | None) -> str:
+    """The spec of a method on other targets: ``standard:epochs=9`` on snls is ``snls:epochs=9``.
+
+    targets: one of `TARGETS`, or None for the spec as it is. Parameters of the spec are kept.
+    """
+    if targets is None:
+        return spec
+    if targets not in TARGETS:
+        raise InputError("targets", targets, f"unknown choice; {did_you_mean(targets, TARGETS)}")
+    name, rest = split_spec(spec, "method")
+    if METHODS[name].name not in SIBLINGS:
+        rule = f"method {name!r} takes none; methods that do: {', '.join(SIBLINGS)}"
+        raise InputError("targets", targets, rule)
+    return ":".join(filter(None, (SIBLINGS[name][targets], rest)))
+
+
 def make_method(spec: str, **shared: Any) -> NoisyLabelClassifier:
     """The estimator of a spec (``standard``, ``gce:q=0.5``, ``snls:k=20,epochs=10``).
 
@@ -91,7 +120,9 @@ __all__ = [
     "PLC",
     "RECIPES",
     "SCE",
+    "SIBLINGS",
     "SNLS",
+    "TARGETS",
     "Adaptive",
     "CoTeaching",
     "CoTeachingPlus",
@@ -112,6 +143,7 @@ __all__ = [
     "load_method",
     "make_method",
     "make_recipe",
+    "method_with_targets",
     "save_method",
     "soft_neighbor_targets",
 ]

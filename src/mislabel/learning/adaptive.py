@@ -10,7 +10,9 @@ which is kept with the model, in receipts and in the records of a benchmark.
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import floor
 from typing import Any, ClassVar, Self
 
 import torch
@@ -41,11 +43,11 @@ class Adaptive(NoisyLabelClassifier):
     def fit(self, X: ArrayLike, y: ArrayLike, **options: Any) -> Self:
         """As `NoisyLabelClassifier.fit`, with its options; may warn with `UndeterminedWarning`."""
         super().fit(X, y, **options)
-        self.provenance_["targets"] = {
-            "determined": self.determined_,
-            "stability": self.stability_,
-        }
+        self.provenance_["targets"] = self._told()
         return self
+
+    def _told(self) -> dict[str, Any]:
+        return {"determined": self.determined_, "stability": self.stability_}
 
     def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> SoftTargets:
         labels = problem.labels
@@ -56,14 +58,22 @@ class Adaptive(NoisyLabelClassifier):
             seed=child_seed(self.seeds_.initialisation, "adaptive targets"),
         )
         self.determined_, self.stability_ = found.determined, found.stability
-        if not found.determined:
-            text = (
-                "these labels do not determine the classes: stability "
-                f"{found.stability:.3f} is below {STABLE}; the targets are a broad vote"
-            )
-            warnings.warn(text, UndeterminedWarning, stacklevel=2)
+        if (line := undetermined_line({"targets": self._told()})) is not None:
+            warnings.warn(line, UndeterminedWarning, stacklevel=2)
         kept = (found.targets, found.noise_scores, found.corrected_labels)
         return SoftTargets(*(torch.from_numpy(values).to(labels.device) for values in kept))
+
+
+def undetermined_line(provenance: Mapping[str, Any]) -> str | None:
+    """One line where the labels of a training did not determine the classes, else None."""
+    told = provenance.get("targets")
+    if told is None or told["determined"]:
+        return None
+    stability = floor(100 * told["stability"]) / 100  # 0.879 is not "0.88; 0.88 is needed"
+    return (
+        f"these labels do not determine the classes (stability {stability:.2f}; {STABLE} is "
+        "needed): targets are a broad vote"
+    )
 
 
 RECORD = MethodRecord(
