@@ -279,7 +279,8 @@ def _findings(found: AdaptiveTargets) -> dict[str, Any]:
 
 def _constants() -> dict[str, Any]:
     """The constants of the method by name."""
-    return {name.lower(): value for name, value in vars(adaptive).items() if name.isupper()}
+    found = {name.lower(): value for name, value in vars(adaptive).items() if name.isupper()}
+    return {k: list(value) if isinstance(value, tuple) else value for k, value in found.items()}
 
 
 def _rate(confusion: FloatArray) -> float:

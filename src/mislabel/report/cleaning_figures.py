@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 
 from mislabel.cleaning import CleanedLabels
@@ -46,7 +47,7 @@ def change_figure(cleaned: CleanedLabels) -> Figure:
     figure = transition_figure(corrected, cleaned.class_names)
     heat, bars = figure.axes
     heat.set(xlabel="corrected label", ylabel="label as given")
-    bars.set_xlabel("changed, %", loc="left", fontsize=8)
+    bars.set_xlabel("changed, %", loc="left", fontsize=6.5)
     return figure
 
 
@@ -65,6 +66,7 @@ def score_figure(cleaned: CleanedLabels) -> Figure:
         else:
             axes.stairs(counts, edges, color=_KEPT, linewidth=1.8, label=label)
     axes.set_yscale("log", nonpositive="clip")
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set(xlabel="noise score", ylabel="labels", xlim=(0, 1))
     axes.set_ylim(0.7, 2 * len(cleaned))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)

@@ -23,7 +23,7 @@ from mislabel.words import MISSING, join, one_line, percent, plural
 
 CARDS = 48
 "Labels that are shown one by one."
-ROWS = 30
+ROWS = 20
 "Kinds of changes in the table."
 FREQUENT = 5
 "Kinds of changes in the sentence."
