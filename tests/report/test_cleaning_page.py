@@ -46,9 +46,6 @@ def test_all_parts() -> None:
     assert "clouds: 300 labels, 3 classes." in page.text
     assert "mislabel clean" in page.text and '"stability"' in page.text
     assert '"noise_matrix"' not in page.text
-    assert text == render_cleaning_page(
-        cleaned(), data="clouds", positions=points(), images=images(), command="mislabel clean"
-    )
 
 
 def test_without_map_images_and_clean_labels() -> None:
@@ -124,7 +121,7 @@ def test_many_classes_have_no_key() -> None:
 
 def test_a_page_is_written(tmp_path: Any) -> None:
     path = write_cleaning_page(by_hand(), tmp_path / "new" / "page.html")
-    assert path.read_text() == render_cleaning_page(by_hand())
+    assert "2 of 4 labels change" in check_self_contained(path.read_text()).text
 
 
 def test_what_does_not_go_with_the_labels() -> None:
