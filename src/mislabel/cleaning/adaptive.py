@@ -50,7 +50,7 @@ MIDDLE = 1 / 2
 "Share of a region, by the share of its own class around an example, that counts as its middle."
 PUREST = 1 / 4
 "Share of the middle, by agreement of the place, in which scattered noise is measured..."
-FEWEST = 100
+FEWEST = 50
 "...or so many examples of each region, where that is more."
 SHRINKAGE = 50
 "Examples that the rates of one class are worth the mean rate of all, ..."
@@ -72,7 +72,7 @@ UNMIXING_STEPS = 30
 RESAMPLES = 10
 BLOCKS_PER_CLASS = 5
 STABLE = 0.88
-"Share of examples that keep their region's class when blocks are resampled; below, undetermined."
+"Stability of the regions when blocks are reweighed; below, the classes are undetermined."
 OWN_SHARE = 0.3
 "Weight of the own label where classes are not determined (SNLS's alpha)."
 MOST_COLUMNS = 128
@@ -230,8 +230,9 @@ def _regions(
 ) -> tuple[FloatArray, float]:
     """(N, C) shares of the labels in each example's region, and how stable their maximum is.
 
-    Blocks are cells around random examples; each counts as often as a Poisson number of mean 1
-    says, which is the bootstrap for data that depend on their neighbours.
+    Blocks are cells around random examples, so that patches stay whole, with random weights of mean
+    1 (Rubin 1981, *The Bayesian bootstrap*). Stability is the share of examples that keep their
+    region's class, 0 for as many as would by chance (Cohen's kappa).
     """
     from sklearn.metrics import pairwise_distances_argmin
 
@@ -242,7 +243,7 @@ def _regions(
     for _ in range(RESAMPLES):
         centres = rng.choice(len(labels), n_blocks, replace=False)
         block = pairwise_distances_argmin(points, points[centres])
-        counts.append(rng.poisson(1.0, n_blocks).astype(np.float32)[block])
+        counts.append(rng.standard_exponential(n_blocks, dtype=np.float32)[block])
     shares = graph.diffuse(held, time)
     leading, kept = shares.argmax(axis=1), []
     at_once = max(1, MOST_COLUMNS // n_classes)
@@ -251,7 +252,9 @@ def _regions(
         walked = graph.diffuse(np.hstack([held * count[:, None] for count in part]), time)
         again = walked.reshape(len(labels), len(part), n_classes).argmax(axis=2)
         kept.extend((again == leading[:, None]).mean(axis=0))
-    return shares, float(np.mean(kept))
+    chance = float(np.square(np.bincount(leading) / len(leading)).sum())
+    stability = (float(np.mean(kept)) - chance) / (1 - chance) if chance < 1 else 0.0
+    return shares, max(0.0, stability)
 
 
 def _places(
@@ -298,13 +301,15 @@ class _Evidence:
 
     in_patch: where a place contradicts its region in the region's middle, shares of labels that
     side with the place, with the region, and with another class. n_middle, n_pure: examples that
-    the rates of patches and of noise were measured on.
+    the rates of patches and of noise were measured on. falling: how much more noise there is in a
+    part of the middle twice as large; classes that overlap do that.
     """
 
     patches: FloatArray
     noise: FloatArray
     n_middle: int
     n_pure: int
+    falling: float
     in_patch: tuple[float, float, float]
 
     @classmethod
@@ -318,7 +323,9 @@ class _Evidence:
         agreed = np.flatnonzero(middle & (leading == regions))
         enough = FEWEST / np.maximum(np.bincount(regions[agreed], minlength=n_classes), 1)
         share = np.maximum(PUREST, enough)[regions[agreed]]
-        pure = agreed[_highest(places[agreed, regions[agreed]], regions[agreed], share)]
+        purity = places[agreed, regions[agreed]]
+        pure = agreed[_highest(purity, regions[agreed], share)]
+        twice = agreed[_highest(purity, regions[agreed], 2 * share)]
         patched = np.flatnonzero(middle & (leading != regions))
         with_place = int((labels[patched] == leading[patched]).sum())
         with_region = int((labels[patched] == regions[patched]).sum())
@@ -328,6 +335,11 @@ class _Evidence:
             noise=_confusion(regions[pure], labels[pure], n_classes),
             n_middle=int(middle.sum()),
             n_pure=len(pure),
+            falling=float(
+                (labels[twice] != regions[twice]).mean() - (labels[pure] != regions[pure]).mean()
+            )
+            if len(pure)
+            else 0.0,
             in_patch=(
                 (with_place + 4) / (len(patched) + 5),
                 (with_region + 0.5) / (len(patched) + 5),
@@ -363,14 +375,17 @@ def _confusion(true: IntArray, seen: IntArray, n_classes: int) -> FloatArray:
     return wrong.astype(np.float32)
 
 
-def _believed(confusion: FloatArray, seen: int, misplaced: float) -> FloatArray:
+def _believed(
+    confusion: FloatArray, seen: int, misplaced: float, falling: float = 0.0
+) -> FloatArray:
     """The same, with as much of its errors as are not put down to the features.
 
-    None where the mean rate, less two standard errors from `seen` examples, is below `misplaced`,
-    and nearly all where it is far above.
+    None where the mean rate, less two standard errors from `seen` examples and what it is still
+    falling by towards the middle, is below `misplaced`, and nearly all where it is far above.
     """
     rate = float(1 - confusion.diagonal().mean())
-    sure = max(rate - 2 * np.sqrt(rate * (1 - rate) / max(seen, 1)), 1e-12)
+    error = np.sqrt(rate * (1 - rate) / max(seen, 1))
+    sure = max(rate - 2 * error - max(falling, 0.0), 1e-12)
     kept = max(0.0, 1 - (misplaced / sure) ** 2)
     believed: FloatArray = kept * confusion + (1 - kept) * np.eye(len(confusion), dtype=np.float32)
     return believed
@@ -400,7 +415,7 @@ def _combine(
     n_examples, n_classes = places.shape
     rows = np.arange(n_examples)
     patches = _believed(evidence.patches, evidence.n_middle, MISLED) + np.float32(1e-6)
-    noise = _believed(evidence.noise, evidence.n_pure, MISPLACED)
+    noise = _believed(evidence.noise, evidence.n_pure, MISPLACED, evidence.falling)
     prior = _spread(around, REGION_ERROR)
     place = _spread(_unmix(places, noise), MISPLACED)
     noise += np.float32(1e-12)
