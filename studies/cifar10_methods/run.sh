@@ -8,7 +8,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 run=$(realpath "${1:-runs/cifar10_methods}")
 cd "$MISLABEL_DATA" # so that specs name files without the folder they lie in
 read -ra methods <<<"${METHODS:-standard gce sce elr mixup coteaching coteaching-plus plc dividemix \
-snls lra-diffusion:epochs=30 lra-diffusion-snls:epochs=30}"
+snls adaptive lra-diffusion:epochs=30 lra-diffusion-snls:epochs=30 \
+lra-diffusion-adaptive:epochs=30}"
 mislabel bench run --data cifar10:cifar10 --subset 4000 --test-subset 2000 --epochs 8 --known-rate \
     --map cifar10/clip_tsne_train.parquet --encoder simclr:epochs=20 \
     --noise file:published/cifar10-cluster-0.35.npy \

@@ -116,9 +116,10 @@ def plain_confusion(pairs: list[tuple[int, int]], n_classes: int) -> Table:
     return table
 
 
-def plain_believed(table: Table, seen: int, misplaced: float) -> Table:
+def plain_believed(table: Table, seen: int, misplaced: float, falling: float = 0.0) -> Table:
     rate = 1 - sum(table[y][y] for y in range(len(table))) / len(table)
-    sure = max(rate - 2 * math.sqrt(rate * (1 - rate) / max(seen, 1)), 1e-12)
+    error = math.sqrt(rate * (1 - rate) / max(seen, 1))
+    sure = max(rate - 2 * error - max(falling, 0), 1e-12)
     kept = max(0.0, 1 - (misplaced / sure) ** 2)
     return [
         [kept * value + (1 - kept) * (y == z) for z, value in enumerate(row)]
@@ -220,13 +221,13 @@ def plain_weights(labels: list[int], votes: list[Array]) -> list[float]:
 def plain_stability(
     features: Array, walk: Array, held: Array, leading: list[int], seed: int
 ) -> float:
-    """Share that keeps its leading class when blocks count 0, 1, 2, ... times."""
+    """Share, beyond chance, that keeps its leading class when blocks have random weights."""
     rng = generator(seed, "adaptive targets", "blocks")
     n_examples, n_classes = held.shape
     n_blocks, kept = min(n_examples, adaptive.BLOCKS_PER_CLASS * n_classes), 0
     for _ in range(adaptive.RESAMPLES):
         centres = rng.choice(n_examples, n_blocks, replace=False)
-        times = rng.poisson(1.0, n_blocks)
+        times = rng.standard_exponential(n_blocks, dtype=np.float32)
         again = np.zeros_like(held)
         for i, own in enumerate(features):
             away = [float(((own - features[c]) ** 2).sum()) for c in centres]
@@ -234,13 +235,18 @@ def plain_stability(
         kept += sum(
             int(row.argmax()) == lead for row, lead in zip(walk @ again, leading, strict=True)
         )
-    return kept / (adaptive.RESAMPLES * n_examples)
+    share = kept / (adaptive.RESAMPLES * n_examples)
+    chance = sum((leading.count(c) / n_examples) ** 2 for c in range(n_classes))
+    if chance == 1:
+        return float(len({row.argmax() for row in held}) == 1)
+    return max(0.0, (share - chance) / (1 - chance))
 
 
 def plain_evidence(
     labels: list[int], regions: list[int], around: Array, places: Array
-) -> tuple[Table, Table, int, int, tuple[float, float, float]]:
-    """Confusions of places and of labels, how many they come from, and labels amid patches."""
+) -> tuple[Table, Table, int, int, float, tuple[float, float, float]]:
+    """Confusions of places and of labels, how many they come from, by how much the rate of noise
+    falls towards the middle, and labels amid patches."""
     everyone, n_classes = range(len(labels)), places.shape[1]
     leading = [int(row.argmax()) for row in places]
     centrality = plain_ranks({i: around[i, regions[i]] for i in everyone}, dict(enumerate(regions)))
@@ -253,13 +259,17 @@ def plain_evidence(
     ]
     agreed = [i for i in middle if leading[i] == regions[i]]
     purity = plain_ranks({i: places[i, regions[i]] for i in agreed}, dict(enumerate(regions)))
-    pure = []
+    pure, twice = [], []
     for i in agreed:
         of_region = sum(regions[j] == regions[i] for j in agreed)
         purest = max(places[j, regions[j]] for j in agreed if regions[j] == regions[i])
         enough = max(adaptive.PUREST, adaptive.FEWEST / of_region)
         if purity[i] > 1 - enough or places[i, regions[i]] == purest:
             pure.append(i)
+        if purity[i] > 1 - 2 * enough or places[i, regions[i]] == purest:
+            twice.append(i)
+    wrong_pure = sum(labels[i] != regions[i] for i in pure) / max(len(pure), 1)
+    wrong_twice = sum(labels[i] != regions[i] for i in twice) / max(len(twice), 1)
     patched = [i for i in middle if leading[i] != regions[i]]
     with_place = sum(labels[i] == leading[i] for i in patched)
     with_region = sum(labels[i] == regions[i] for i in patched)
@@ -269,6 +279,7 @@ def plain_evidence(
         plain_confusion([(regions[i], labels[i]) for i in pure], n_classes),
         len(middle),
         len(pure),
+        wrong_twice - wrong_pure,
         ((with_place + 4) / total, (with_region + 0.5) / total, (others + 0.5) / total),
     )
 
@@ -293,12 +304,14 @@ def plain_adaptive_targets(features: Array, given: Array, n_classes: int, seed: 
     votes, scales = plain_votes(labels, neighbors, shares, own_weight, size)
     weights = plain_weights(labels, votes)
     places = sum(w * vote for w, vote in zip(weights, votes, strict=True))
-    patches, noise, n_middle, n_pure, in_patch = plain_evidence(labels, regions, around, places)
+    patches, noise, n_middle, n_pure, falling, in_patch = plain_evidence(
+        labels, regions, around, places
+    )
     rows: list[Any] = []
     for i, z in enumerate(labels):
         if stability >= adaptive.STABLE:
             by_patches = plain_believed(patches, n_middle, adaptive.MISLED)
-            by_noise = plain_believed(noise, n_pure, adaptive.MISPLACED)
+            by_noise = plain_believed(noise, n_pure, adaptive.MISPLACED, falling)
             place = plain_unmix(places[i].tolist(), by_noise)
             row = plain_posterior(z, around[i].tolist(), place, by_patches, by_noise, in_patch)
         else:

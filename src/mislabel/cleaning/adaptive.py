@@ -253,8 +253,9 @@ def _regions(
         again = walked.reshape(len(labels), len(part), n_classes).argmax(axis=2)
         kept.extend((again == leading[:, None]).mean(axis=0))
     chance = float(np.square(np.bincount(leading) / len(leading)).sum())
-    stability = (float(np.mean(kept)) - chance) / (1 - chance) if chance < 1 else 0.0
-    return shares, max(0.0, stability)
+    if chance == 1:  # one region for all: right where there is one class only
+        return shares, float((labels == labels[0]).all())
+    return shares, max(0.0, (float(np.mean(kept)) - chance) / (1 - chance))
 
 
 def _places(
@@ -335,17 +336,17 @@ class _Evidence:
             noise=_confusion(regions[pure], labels[pure], n_classes),
             n_middle=int(middle.sum()),
             n_pure=len(pure),
-            falling=float(
-                (labels[twice] != regions[twice]).mean() - (labels[pure] != regions[pure]).mean()
-            )
-            if len(pure)
-            else 0.0,
+            falling=_share_wrong(labels, regions, twice) - _share_wrong(labels, regions, pure),
             in_patch=(
                 (with_place + 4) / (len(patched) + 5),
                 (with_region + 0.5) / (len(patched) + 5),
                 (others + 0.5) / (len(patched) + 5),
             ),
         )
+
+
+def _share_wrong(labels: IntArray, regions: IntArray, chosen: IntArray) -> float:
+    return float((labels[chosen] != regions[chosen]).mean()) if len(chosen) else 0.0
 
 
 def _highest(
