@@ -166,6 +166,8 @@ def test_a_table_is_a_label_file(suffix: str, tmp_path: Path) -> None:
     assert_array_equal(read.labels, clean())
     assert_array_equal(read.clean_labels, clean())
     assert read.receipt.generator == "adaptive-targets" and read.n_classes == C
+    as_given = load_labels(path, column="original_label", clean_labels=clean())
+    assert_array_equal(as_given.labels, noisy())
     with pytest.raises(InputError, match="name one as column"):
         load_labels(path)
 

@@ -1,6 +1,7 @@
 """The verdict follows from the figures: scenes built by hand, sentences compared whole."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,6 +65,21 @@ def test_clear_differences() -> None:
         "Highest mean: Gce, 70.00 ± 1.00 (24.00 points below its 94.00 on clean labels). "
         "Next: Standard (60.00 ± 1.00), 10.00 points lower, more than the deviations."
     )
+
+
+def test_undetermined_classes_are_told_of() -> None:
+    results = scene({("clean", "adaptive"): (0.9, 0.9), ("pmd:0.4", "adaptive"): (0.6, 0.6)})
+    told = [
+        replace(cell, provenance={"targets": {"determined": cell.seed == 0, "stability": 0.5}})
+        for cell in results.cells
+        if cell.noise != "clean"
+    ]
+    headlines, _ = words(replace(results, cells=[*results.cells[:2], *told]))
+    assert (
+        "The labels under Pmd at 40.0 % do not determine the classes for Adaptive, "
+        "whose targets are a broad vote there (1 of 2 seeds)."
+    ) in headlines
+    assert not any("determine" in line for line in words(results)[0])
 
 
 def test_differences_within_the_deviations_are_said_to_be_so() -> None:

@@ -8,7 +8,7 @@
     load_cleaned("cleaned.csv")
 
 Pitfall: where `CleanedLabels.determined` is False nothing is corrected, and `CleanedLabels.warning`
-says so; soft targets are then a broad vote, and their noise scores rank labels, no more.
+says so; soft targets are then a broad vote, and their noise scores are not to be used.
 """
 
 from collections.abc import Mapping, Sequence

@@ -220,8 +220,9 @@ def _choose_column(columns: Columns, column: str | None, argument: str) -> str:
 
 
 def _described_column(columns: Columns, chosen: str) -> str:
-    """The column that a receipt is about: the noisy labels, as `save_labels` calls them."""
-    return next((name for name in NOISY_COLUMNS if name in columns), chosen)
+    """The column that a receipt is about: noisy labels (of `save_labels`) or corrected ones."""
+    written = (*NOISY_COLUMNS, "corrected_label")
+    return next((name for name in written if name in columns), chosen)
 
 
 def _clean_labels(

@@ -5,6 +5,7 @@ What counts as *separated* is said in `mislabel.report.ranking`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from mislabel.benchmark.results import BenchmarkResults, MethodRow, NoiseColumn
 from mislabel.report.ranking import (
@@ -52,8 +53,24 @@ def write_verdict(results: BenchmarkResults, epoch: str = "last") -> Verdict:
     if reference is not None:
         headlines.append(_costliest(results, reference, epoch))
         headlines.append(_equal_rate(results, reference, epoch))
-    headlines += [_winners(results, ranked), _missing(results)]
+    headlines += [_winners(results, ranked), *_undetermined(results), _missing(results)]
     return Verdict(headlines=[text for text in headlines if text], noises=sentences)
+
+
+def _undetermined(results: BenchmarkResults) -> list[str]:
+    """Where a method's targets are a broad vote, since the labels do not determine the classes."""
+    noises, methods = noise_names(results), method_names(results)
+    sentences = []
+    for noise, method in product(results.noises, results.methods):
+        cells = results.select(noise=noise.spec, method=method.spec)
+        told = [cell.provenance.get("targets", {}).get("determined", True) for cell in cells]
+        if not all(told):
+            seeds = f"{told.count(False)} of {plural(len(told), 'seed')}"
+            sentences.append(
+                f"The labels under {noises[noise.spec]} do not determine the classes for "
+                f"{methods[method.spec]}, whose targets are a broad vote there ({seeds})."
+            )
+    return sentences
 
 
 def _costliest(results: BenchmarkResults, method: MethodRow, epoch: str) -> str:
