@@ -196,12 +196,14 @@ def plain_targets(
     shares = kernel @ held
     regions = shares.argmax(axis=1)
     kept = []
-    for counts in plain_blocks(features, n_classes):
-        kept.append(((kernel @ (held * counts[:, None])).argmax(axis=1) == regions).mean())
+    for weights in plain_blocks(features, n_classes):
+        kept.append(((kernel @ (held * weights[:, None])).argmax(axis=1) == regions).mean())
     around = heat(step, time_ / adaptive.NARROWER) @ np.eye(n_classes)[regions]
     places = plain_places(labels, near, shares, graph.own_weight(time_), size, n_classes)
     rows = plain_bayes(labels, around, places, evidence, n_classes)
-    return (1 - adaptive.UNCERTAIN) * rows + adaptive.UNCERTAIN / n_classes, float(np.mean(kept))
+    chance = float(np.square(np.bincount(regions) / n).sum())
+    stability = (float(np.mean(kept)) - chance) / (1 - chance)
+    return (1 - adaptive.UNCERTAIN) * rows + adaptive.UNCERTAIN / n_classes, stability
 
 
 def plain_walk(near: Arrays) -> Arrays:
@@ -224,14 +226,14 @@ def heat(step: Arrays, time_: float) -> Arrays:
 
 
 def plain_blocks(features: Arrays, n_classes: int) -> list[Arrays]:
-    """How often each example counts in each resample, drawn as the package draws it."""
+    """Weight of each example in each resample, drawn as the package draws it."""
     rng = generator(0, "adaptive targets", "blocks")
     n_blocks = min(len(features), adaptive.BLOCKS_PER_CLASS * n_classes)
     found = []
     for _ in range(adaptive.RESAMPLES):
         centres = features[rng.choice(len(features), n_blocks, replace=False)]
         block = [int(np.square(centres - point).sum(axis=1).argmin()) for point in features]
-        found.append(rng.poisson(1.0, n_blocks)[block])
+        found.append(rng.standard_exponential(n_blocks, dtype=np.float32)[block])
     return found
 
 
@@ -267,7 +269,9 @@ def plain_bayes(
 ) -> Arrays:
     """(N, C) Bayes' rule, example by example and class by class."""
     patches = adaptive._believed(evidence.patches, evidence.n_middle, adaptive.MISLED) + 1e-6
-    noise = adaptive._believed(evidence.noise, evidence.n_pure, adaptive.MISPLACED)
+    noise = adaptive._believed(
+        evidence.noise, evidence.n_pure, adaptive.MISPLACED, evidence.falling
+    )
     as_place, as_region, as_other = evidence.in_patch
     found = np.empty((len(labels), n_classes))
     for i, label in enumerate(labels):

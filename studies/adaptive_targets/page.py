@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from statistics import fmean
 
+from mislabel.cleaning.adaptive import STABLE
+
 HERE = Path(__file__).parent
 Row = dict[str, str]
 Line = Callable[[str, str, str, bool], list[str]]
@@ -34,7 +36,7 @@ def page(tables: dict[str, list[Row]], versions: dict[str, str]) -> str:
         "50,000 examples on the published map of CLIP's embedding. Votes are of k neighbours "
         "without the own label; corrected labels are the given ones where the labels do not "
         "determine the classes. Fresh draws: mean of two seeds. Stability is of regions under "
-        "resampled blocks; below 0.88 classes are not determined.\n",
+        f"blocks that are reweighed; below {STABLE} classes are not determined.\n",
         shares(on_map),
         "![Share right by rate](rates.png)\n",
         "## Calibration, on the map\n",

@@ -18,6 +18,7 @@ Resumable: each measurement is a row of a table and is not made again. One threa
 import argparse
 import csv
 import io
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -44,9 +45,9 @@ from mislabel.cache import cached_array
 from mislabel.cleaning import AdaptiveTargets, adaptive, adaptive_targets, neighbors_needed
 from mislabel.data import load_data
 from mislabel.errors import InputError
-from mislabel.features import Neighborhood, encode, load_map, nearest_neighbors
+from mislabel.features import Neighborhood, encode, graph, load_map, nearest_neighbors
 from mislabel.features.graph import NeighborGraph
-from mislabel.files import hash_array, write_text
+from mislabel.files import hash_array, hash_file, write_json, write_text
 from mislabel.labels import load_labels
 from mislabel.learning.targets import soft_neighbor_targets, usable_neighbors
 from mislabel.noise import cross_fitted_probabilities, make_noise
@@ -393,6 +394,11 @@ def without_region(*given: Any) -> Any:
     return replace(found, patches=np.eye(len(found.patches), dtype=np.float32))
 
 
+def overlap_as_noise(*given: Any) -> Any:
+    """Noise that grows away from the middle is all taken for noise."""
+    return replace(_evidence.of(*given), falling=0.0)
+
+
 def region_only(labels: Ints, around: Any, places: Any, evidence: Any) -> Any:
     """Neither place nor own label."""
     return adaptive._spread(around, adaptive.REGION_ERROR)
@@ -402,7 +408,9 @@ def without_own(labels: Ints, around: Any, places: Any, evidence: Any) -> Any:
     """Region and place alone: the prior, and the place seen through the patches."""
     patches = adaptive._believed(evidence.patches, evidence.n_middle, adaptive.MISLED)
     patches += np.float32(1e-6)
-    noise = adaptive._believed(evidence.noise, evidence.n_pure, adaptive.MISPLACED)
+    noise = adaptive._believed(
+        evidence.noise, evidence.n_pure, adaptive.MISPLACED, evidence.falling
+    )
     prior = adaptive._spread(around, adaptive.REGION_ERROR)
     place = adaptive._spread(adaptive._unmix(places, noise), adaptive.MISPLACED)
     found = prior * ((place / (prior @ patches)) @ patches.T)
@@ -436,6 +444,7 @@ def variants(place: Place) -> Iterator[tuple[str, dict[str, Any]]]:
     """What is changed in `mislabel.cleaning.adaptive`, by name."""
     yield "as it is", {}
     yield "without the region", {"_Evidence": SimpleNamespace(of=without_region)}
+    yield "overlap taken for noise", {"_Evidence": SimpleNamespace(of=overlap_as_noise)}
     yield "the region alone", {"_combine": region_only}
     yield "without the own label", {"_combine": without_own}
     yield "place: 10 neighbours", {"_places": one_scale(10)}
@@ -603,10 +612,21 @@ def tables() -> dict[str, Table]:
     }
 
 
+def check_sources() -> None:
+    """Rows that other code made are not added to: made-with.json has the hashes of the method."""
+    file = HERE / "made-with.json"
+    made = {Path(str(m.__file__)).name: hash_file(Path(str(m.__file__))) for m in (adaptive, graph)}
+    if not file.is_file():
+        write_json(file, made)
+    elif json.loads(file.read_text()) != made:
+        raise SystemExit("the method has changed; remove made-with.json and the tables first")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--parts", default="map,features,ablations,cleanlab,pictures,page")
     parts = parser.parse_args().parts.split(",")
+    check_sources()
     kept = tables()
     if set(parts) - {"page"}:
         data = Path(os.environ["MISLABEL_DATA"])
