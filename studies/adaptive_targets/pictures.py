@@ -33,14 +33,17 @@ Row = dict[str, str]
 @drawing()
 def draw_all(place: Any, results: list[Row], bins: list[Row]) -> None:
     """All pictures; place: CIFAR-10's map, its clean labels and published sets."""
-    kinds = {"largest": ("snls", "adaptive"), "noise-score": ("snls noise score", "noise score")}
+    kinds = {
+        "reliability": ("snls", "adaptive"),
+        "reliability-noise-score": ("snls noise score", "noise score"),
+    }
     for name, whats in kinds.items():
-        save(reliability(bins, whats), HERE / f"reliability-{name}.png")
+        save(reliability(bins, whats), HERE / f"{name}.png")
     save(rates(results), HERE / "rates.png")
     patches = place.draw("CBN 35 %, published", 0)
     most = place.draw("cluster:0.7", 1)
     save(mended(place, patches), HERE / "map-cbn35.png")
-    save(undetermined(place, patches, most), HERE / "map-cluster70.png")
+    save(undetermined(place, patches, most), HERE / "map-undetermined.png")
 
 
 def save(figure: Figure, path: Path) -> None:
