@@ -405,11 +405,8 @@ def region_only(labels: Ints, around: Any, places: Any, evidence: Any) -> Any:
 
 def without_own(labels: Ints, around: Any, places: Any, evidence: Any) -> Any:
     """Region and place alone: the prior, and the place seen through the patches."""
-    patches = adaptive._believed(evidence.patches, evidence.n_middle, adaptive.MISLED)
+    patches, noise = evidence.believed()
     patches += np.float32(1e-6)
-    noise = adaptive._believed(
-        evidence.noise, evidence.n_pure, adaptive.MISPLACED, evidence.falling
-    )
     prior = adaptive._spread(around, adaptive.REGION_ERROR)
     place = adaptive._spread(adaptive._unmix(places, noise), adaptive.MISPLACED)
     found = prior * ((place / (prior @ patches)) @ patches.T)

@@ -116,8 +116,9 @@ def plain_confusion(pairs: list[tuple[int, int]], n_classes: int) -> Table:
     return table
 
 
-def plain_believed(table: Table, seen: int, misplaced: float, falling: float = 0.0) -> Table:
-    rate = 1 - sum(table[y][y] for y in range(len(table))) / len(table)
+def plain_believed(
+    table: Table, rate: float, seen: int, misplaced: float, falling: float = 0.0
+) -> Table:
     error = math.sqrt(rate * (1 - rate) / max(seen, 1))
     sure = max(rate - 2 * error - max(falling, 0), 1e-12)
     kept = max(0.0, 1 - (misplaced / sure) ** 2)
@@ -244,9 +245,9 @@ def plain_stability(
 
 def plain_evidence(
     labels: list[int], regions: list[int], around: Array, places: Array
-) -> tuple[Table, Table, int, int, float, tuple[float, float, float]]:
-    """Confusions of places and of labels, how many they come from, by how much the rate of noise
-    falls towards the middle, and labels amid patches."""
+) -> tuple[Table, Table, tuple[float, int], tuple[float, int, float], tuple[float, float, float]]:
+    """Confusions of places and of labels; the rate of each, how many it comes from and by how much
+    that of noise falls towards the middle; labels amid patches."""
     everyone, n_classes = range(len(labels)), places.shape[1]
     leading = [int(row.argmax()) for row in places]
     centrality = plain_ranks({i: around[i, regions[i]] for i in everyone}, dict(enumerate(regions)))
@@ -277,9 +278,8 @@ def plain_evidence(
     return (
         plain_confusion([(regions[i], leading[i]) for i in middle], n_classes),
         plain_confusion([(regions[i], labels[i]) for i in pure], n_classes),
-        len(middle),
-        len(pure),
-        wrong_twice - wrong_pure,
+        (len(patched) / max(len(middle), 1), len(middle)),
+        (wrong_pure, len(pure), wrong_twice - wrong_pure),
         ((with_place + 4) / total, (with_region + 0.5) / total, (others + 0.5) / total),
     )
 
@@ -304,14 +304,14 @@ def plain_adaptive_targets(features: Array, given: Array, n_classes: int, seed: 
     votes, scales = plain_votes(labels, neighbors, shares, own_weight, size)
     weights = plain_weights(labels, votes)
     places = sum(w * vote for w, vote in zip(weights, votes, strict=True))
-    patches, noise, n_middle, n_pure, falling, in_patch = plain_evidence(
+    patches, noise, of_patches, (rate, n_pure, falling), in_patch = plain_evidence(
         labels, regions, around, places
     )
     rows: list[Any] = []
     for i, z in enumerate(labels):
         if stability >= adaptive.STABLE:
-            by_patches = plain_believed(patches, n_middle, adaptive.MISLED)
-            by_noise = plain_believed(noise, n_pure, adaptive.MISPLACED, falling)
+            by_patches = plain_believed(patches, *of_patches, adaptive.MISLED)
+            by_noise = plain_believed(noise, rate, n_pure, adaptive.MISPLACED, falling)
             place = plain_unmix(places[i].tolist(), by_noise)
             row = plain_posterior(z, around[i].tolist(), place, by_patches, by_noise, in_patch)
         else:

@@ -62,15 +62,15 @@ def test_rates_are_believed_above_two_standard_errors() -> None:
     kept = 1 - (0.02 / (0.15 - 2 * math.sqrt(0.15 * 0.85 / 10_000))) ** 2
     assert kept == pytest.approx(0.9804, abs=1e-4)
     wanted = [[1 - 0.1 * kept, 0.1 * kept], [0.2 * kept, 1 - 0.2 * kept]]
-    assert_allclose(adaptive._believed(given, 10_000, 0.02), wanted, rtol=1e-6)
+    assert_allclose(adaptive._believed(given, 0.15, 10_000, 0.02), wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize("seen", [0, 1, 10, 60])
 def test_rates_of_few_examples_are_not_believed(seen: int) -> None:
     """0.15 less two standard errors is below 0.06 from 60."""
     given = np.float32([[0.9, 0.1], [0.2, 0.8]])
-    assert_array_equal(adaptive._believed(given, seen, 0.06), np.eye(2))
-    assert_array_equal(adaptive._believed(np.eye(2, dtype=np.float32), seen, 0.06), np.eye(2))
+    assert_array_equal(adaptive._believed(given, 0.15, seen, 0.06), np.eye(2))
+    assert_array_equal(adaptive._believed(np.eye(2, dtype=np.float32), 0.0, seen, 0.06), np.eye(2))
 
 
 def test_nothing_is_unmixed_where_nothing_is_mixed() -> None:
@@ -94,6 +94,8 @@ def evidence(patches: Any, noise: Any, in_patch: Any, seen: int = 10**12) -> ada
     return adaptive._Evidence(
         patches=np.array(patches, dtype=np.float32),
         noise=np.array(noise, dtype=np.float32),
+        patch_rate=float(1 - np.diagonal(patches).mean()),
+        noise_rate=float(1 - np.diagonal(noise).mean()),
         n_middle=seen,
         n_pure=seen,
         falling=0.0,
@@ -104,11 +106,11 @@ def evidence(patches: Any, noise: Any, in_patch: Any, seen: int = 10**12) -> ada
 def test_noise_that_falls_towards_the_middle_is_put_down_to_overlap() -> None:
     given = np.float32([[0.9, 0.1], [0.2, 0.8]])
     wanted = 1 - (0.02 / (0.15 - 0.05 - 2 * math.sqrt(0.15 * 0.85 / 10_000))) ** 2
-    found = adaptive._believed(given, 10_000, 0.02, 0.05)
+    found = adaptive._believed(given, 0.15, 10_000, 0.02, 0.05)
     assert_allclose(found[0, 1], 0.1 * wanted, rtol=1e-6)
-    assert_array_equal(adaptive._believed(given, 10_000, 0.02, 0.14), np.eye(2))
-    rising = adaptive._believed(given, 10_000, 0.02, -0.05)
-    assert_array_equal(rising, adaptive._believed(given, 10_000, 0.02))
+    assert_array_equal(adaptive._believed(given, 0.15, 10_000, 0.02, 0.14), np.eye(2))
+    rising = adaptive._believed(given, 0.15, 10_000, 0.02, -0.05)
+    assert_array_equal(rising, adaptive._believed(given, 0.15, 10_000, 0.02))
 
 
 def test_bayes_by_hand() -> None:
@@ -139,8 +141,7 @@ def test_bayes_against_the_plain_twin(n_classes: int) -> None:
     )
     seen = evidence(patches, noise, (0.6, 0.3, 0.1), 5000)
     found = adaptive._combine(labels, around, places, seen)
-    by_noise = adaptive._believed(seen.noise, 5000, adaptive.MISPLACED)
-    by_patches = adaptive._believed(seen.patches, 5000, adaptive.MISLED)
+    by_patches, by_noise = seen.believed()
     unmixed = adaptive._unmix(places, by_noise)
     for i, z in enumerate(labels.tolist()):
         wanted = plain_posterior(

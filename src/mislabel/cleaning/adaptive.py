@@ -300,14 +300,17 @@ def _places(
 class _Evidence:
     """How far places and labels are to be believed; see `AdaptiveTargets`.
 
-    in_patch: where a place contradicts its region in the region's middle, shares of labels that
-    side with the place, with the region, and with another class. n_middle, n_pure: examples that
-    the rates of patches and of noise were measured on. falling: how much more noise there is in a
-    part of the middle twice as large; classes that overlap do that.
+    patch_rate, noise_rate: over all classes. n_middle, n_pure: examples that these and the
+    confusions were measured on. falling: how much more noise there is in a part of the middle
+    twice as large; classes that overlap do that. in_patch: where a place contradicts its region in
+    the region's middle, shares of labels that side with the place, with the region, and with
+    another class.
     """
 
     patches: FloatArray
     noise: FloatArray
+    patch_rate: float
+    noise_rate: float
     n_middle: int
     n_pure: int
     falling: float
@@ -334,6 +337,8 @@ class _Evidence:
         return cls(
             patches=_confusion(regions[middle], leading[middle], n_classes),
             noise=_confusion(regions[pure], labels[pure], n_classes),
+            patch_rate=_share_wrong(leading, regions, np.flatnonzero(middle)),
+            noise_rate=_share_wrong(labels, regions, pure),
             n_middle=int(middle.sum()),
             n_pure=len(pure),
             falling=_share_wrong(labels, regions, twice) - _share_wrong(labels, regions, pure),
@@ -342,6 +347,13 @@ class _Evidence:
                 (with_region + 0.5) / (len(patched) + 5),
                 (others + 0.5) / (len(patched) + 5),
             ),
+        )
+
+    def believed(self) -> tuple[FloatArray, FloatArray]:
+        """(C, C) twice: patches and noise as far as they are not put down to the features."""
+        return (
+            _believed(self.patches, self.patch_rate, self.n_middle, MISLED),
+            _believed(self.noise, self.noise_rate, self.n_pure, MISPLACED, self.falling),
         )
 
 
@@ -377,14 +389,14 @@ def _confusion(true: IntArray, seen: IntArray, n_classes: int) -> FloatArray:
 
 
 def _believed(
-    confusion: FloatArray, seen: int, misplaced: float, falling: float = 0.0
+    confusion: FloatArray, rate: float, seen: int, misplaced: float, falling: float = 0.0
 ) -> FloatArray:
     """The same, with as much of its errors as are not put down to the features.
 
-    None where the mean rate, less two standard errors from `seen` examples and what it is still
-    falling by towards the middle, is below `misplaced`, and nearly all where it is far above.
+    None where the rate over all classes, less two standard errors from `seen` examples and what it
+    is still falling by towards the middle, is below `misplaced`, and nearly all where it is far
+    above.
     """
-    rate = float(1 - confusion.diagonal().mean())
     error = np.sqrt(rate * (1 - rate) / max(seen, 1))
     sure = max(rate - 2 * error - max(falling, 0.0), 1e-12)
     kept = max(0.0, 1 - (misplaced / sure) ** 2)
@@ -415,8 +427,8 @@ def _combine(
     """
     n_examples, n_classes = places.shape
     rows = np.arange(n_examples)
-    patches = _believed(evidence.patches, evidence.n_middle, MISLED) + np.float32(1e-6)
-    noise = _believed(evidence.noise, evidence.n_pure, MISPLACED, evidence.falling)
+    patches, noise = evidence.believed()
+    patches += np.float32(1e-6)
     prior = _spread(around, REGION_ERROR)
     place = _spread(_unmix(places, noise), MISPLACED)
     noise += np.float32(1e-12)
