@@ -268,10 +268,8 @@ def plain_bayes(
     labels: Arrays, around: Arrays, places: Arrays, evidence: Any, n_classes: int
 ) -> Arrays:
     """(N, C) Bayes' rule, example by example and class by class."""
-    patches = adaptive._believed(evidence.patches, evidence.n_middle, adaptive.MISLED) + 1e-6
-    noise = adaptive._believed(
-        evidence.noise, evidence.n_pure, adaptive.MISPLACED, evidence.falling
-    )
+    patches, noise = evidence.believed()
+    patches += np.float32(1e-6)
     as_place, as_region, as_other = evidence.in_patch
     found = np.empty((len(labels), n_classes))
     for i, label in enumerate(labels):
