@@ -24,6 +24,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/networks.py
 	$(BIN)/python benchmarks/realism.py
 	$(BIN)/python benchmarks/stress.py
+	$(BIN)/python benchmarks/cleaning.py
 
 clean:
 	rm -rf $(VENV) build dist

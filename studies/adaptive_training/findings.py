@@ -90,8 +90,9 @@ def page(content: dict[str, Any]) -> str:
         "`studies/adaptive_training/run.sh`. CIFAR-10, "
         f"{content['n_examples']:,} training images, {content['seeds']} seeds, 8 epochs "
         "(LRA-Diffusion: 30), neighbours on the published map of CLIP embeddings. The published "
-        "CBN and PMD labels and two human sets of CIFAR-10N. The whole page is "
-        "[report.html](report.html); this one is written by findings.py.",
+        "CBN and PMD labels and two human sets of CIFAR-10N. The trainings are those of "
+        "[the study of the methods](../cifar10_methods/README.md), which has the whole table; this "
+        "page is written by findings.py.",
         "",
         "Test accuracy of the last epoch in percent, mean over seeds ± population deviation:",
         "",
