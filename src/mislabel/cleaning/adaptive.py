@@ -71,7 +71,7 @@ UNCERTAIN = 0.02
 UNMIXING_STEPS = 30
 RESAMPLES = 10
 BLOCKS_PER_CLASS = 5
-STABLE = 0.87
+STABLE = 0.88
 "Stability of the regions when blocks are reweighed; below, the classes are undetermined."
 OWN_SHARE = 0.3
 "Weight of the own label where classes are not determined (SNLS's alpha)."

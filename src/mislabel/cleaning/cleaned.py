@@ -129,7 +129,7 @@ class CleanedLabels:
         """What is to be said where the labels do not determine the classes."""
         if self.determined:
             return None
-        stability = np.floor(100 * self.stability) / 100  # 0.869 is not "0.87; 0.87 is needed"
+        stability = np.floor(100 * self.stability) / 100  # 0.879 is not "0.88; 0.88 is needed"
         return (
             f"these labels do not determine the classes (stability {stability:.2f}; {STABLE} is "
             "needed): labels are left as they are"

@@ -69,7 +69,7 @@ def undetermined_line(provenance: Mapping[str, Any]) -> str | None:
     told = provenance.get("targets")
     if told is None or told["determined"]:
         return None
-    stability = floor(100 * told["stability"]) / 100  # 0.869 is not "0.87; 0.87 is needed"
+    stability = floor(100 * told["stability"]) / 100  # 0.879 is not "0.88; 0.88 is needed"
     return (
         f"these labels do not determine the classes (stability {stability:.2f}; {STABLE} is "
         "needed): targets are a broad vote"
