@@ -218,6 +218,7 @@ def test_the_noise_rate_that_a_method_works_with_is_said(
     assert receipt("plain")["noise_rate"] is None
 
 
+@pytest.mark.filterwarnings("ignore:these labels do not determine the classes")  # few, random
 @pytest.mark.parametrize(
     "name", [r.name for r in METHODS if r.estimator.predicts_from_features] or [None]
 )
