@@ -1,6 +1,7 @@
 """Fixtures for all tests: a cache of their own, and the folder of real data."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,11 @@ pytest_plugins = ["pytester"]
 # Processes of pytest-xdist share the cores: more threads than one each only wait for each other.
 # Libraries read this when they are loaded, and so do the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Scripts start commands in the background deaf to Ctrl-C. Processes that tests start would inherit
+# that, and those that tests interrupt would go on for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

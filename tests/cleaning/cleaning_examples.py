@@ -33,6 +33,8 @@ class Plain:
     weights: list[float]
     patches: Array
     noise: Array
+    patch_rate: float
+    scattered_rate: float
 
 
 def plain_neighbors(features: Array) -> list[list[int]]:
@@ -327,6 +329,8 @@ def plain_adaptive_targets(features: Array, given: Array, n_classes: int, seed: 
         weights=weights,
         patches=np.array(patches),
         noise=np.array(noise),
+        patch_rate=of_patches[0],
+        scattered_rate=rate,
     )
 
 

@@ -195,6 +195,8 @@ def test_against_the_plain_twin(kind: str, determined: bool, seed: int) -> None:
     assert_allclose(found.weights, wanted.weights, atol=1e-3)
     assert_allclose(found.patches, wanted.patches, atol=1e-6)
     assert_allclose(found.noise, wanted.noise, atol=1e-6)
+    assert found.patch_rate == pytest.approx(wanted.patch_rate)
+    assert found.scattered_rate == pytest.approx(wanted.scattered_rate)
 
 
 # Data whose classes are known
@@ -599,6 +601,18 @@ def test_clean_labels_of_cifar_stay(data_folder: Path) -> None:
     some = np.sort(np.random.default_rng(0).choice(50_000, 4_000, replace=False))
     found = adaptive_targets(points[some], clean[some])
     assert found.determined
+    assert_array_equal(found.corrected_labels, clean[some])
+
+
+@pytest.mark.data
+def test_clean_labels_stay_though_a_rare_class_lies_amid_others(cifar: Real) -> None:
+    """Classes of 5,000 to 50: of a rare one's region many labels are of other classes."""
+    points, _, clean, _ = cifar
+    order = np.random.default_rng(0).permutation(len(clean))
+    sizes = [int(5_000 * 0.01 ** (c / 9)) for c in range(10)]
+    some = np.concatenate([order[clean[order] == c][:size] for c, size in enumerate(sizes)])
+    found = adaptive_targets(points[some], clean[some])
+    assert 1 - found.noise.diagonal().mean() > adaptive.MISPLACED > found.scattered_rate
     assert_array_equal(found.corrected_labels, clean[some])
 
 

@@ -159,6 +159,7 @@ from pathlib import Path
 sys.path.append({str(Path(supervise.__file__).parent)!r})  # alone, since all of mislabel takes long
 from supervision import Supervision
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup would have it ignore
 words = [sys.executable, "-I", "-S", "-c", sys.argv[1]]
 Supervision().run(words, log=Path(sys.argv[2]), timeout=600, env=os.environ)
 """

@@ -16,8 +16,8 @@ the place contradicts the region is the rate of patches, and how often the own l
 both is the rate of scattered noise. Where those rates are next to nothing, as on clean labels, the
 nearer witness is believed; else by Bayes' rule.
 
-Where blocks of the data, left out or doubled at random, change the regions, no majority can be
-relied on: the labels do not determine the classes. Then `AdaptiveTargets.determined` is False.
+Where the regions change when blocks of the data get random weights, no majority can be relied on:
+the labels do not determine the classes. Then `AdaptiveTargets.determined` is False.
 
 Assumes that most labels in the middle of a class's region are right, that a class is a few dense
 regions of the features, and that noise is not rarer at the borders than in the middle. The method
@@ -26,6 +26,7 @@ is our own; ``docs/cleaning.md`` shows it in pictures, with ablations and where 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import floor
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +36,7 @@ from mislabel.features.graph import NeighborGraph
 from mislabel.features.neighborhood import ranks_in_class
 from mislabel.features.neighbors import nearest_neighbors
 from mislabel.labels import as_array, check_labels
+from mislabel.noise.base import check_points
 from mislabel.seeds import check_seed, generator
 
 FloatArray = NDArray[np.float32]
@@ -87,11 +89,14 @@ class AdaptiveTargets:
 
     labels: (N,) the given labels. targets: (N, C) class probabilities, rows sum to 1.
     determined: whether the labels determine the classes; see the module.
-    stability: 0 to 1, share of examples that keep their region's class when blocks are resampled.
+    stability: 0 to 1, how far regions stay the same when blocks of the data are reweighed; 0 is
+    chance (Cohen's kappa).
     regions: (N,) class of each example's region. region_size: examples that it is found among.
     scales: neighbours that vote, the last being the region's size. weights: of the scales.
-    patches: (C, C) row y: shares of the places amid region y whose labels say otherwise.
+    patches: (C, C) row y: shares of the classes that lead in the places amid region y.
     noise: (C, C) row y: shares of the labels in the purest part of region y.
+    patch_rate, scattered_rate: share of places amid all regions that contradict them, and of labels
+    in their purest parts; without meaning where classes are not determined.
     """
 
     labels: IntArray
@@ -104,6 +109,8 @@ class AdaptiveTargets:
     weights: FloatArray
     patches: FloatArray
     noise: FloatArray
+    patch_rate: float
+    scattered_rate: float
 
     @property
     def corrected_labels(self) -> IntArray:
@@ -132,7 +139,7 @@ def adaptive_targets(
     features: (N, d) finite numbers. labels: (N,) 0 to C - 1. n_classes: C, by default one more than
     the largest label. neighbors: (N, K) indices of nearest neighbours, nearest first, where they
     are known; K at least `neighbors_needed`. approximate: search for them approximately. seed: of
-    the blocks that are resampled, and of estimated sizes.
+    the blocks that are reweighed, and of estimated sizes.
     Cost: of the order of N C times the root of the region's size, after the neighbour search.
     Errors: `InputError` for fewer than 2 examples, or features that do not go with the labels.
     """
@@ -140,7 +147,7 @@ def adaptive_targets(
     n_classes = int(given.max()) + 1 if n_classes is None else n_classes
     if len(given) < 2:
         raise InputError("labels", f"{len(given)} examples", "adaptive targets need 2")
-    points = _check_points(features, len(given))
+    points = _single_points(features, len(given))
     check_seed(seed)
     needed = neighbors_needed(len(given), n_classes)
     if neighbors is None:
@@ -176,24 +183,23 @@ def adaptive_targets(
         weights=weights,
         patches=evidence.patches,
         noise=evidence.noise,
+        patch_rate=evidence.patch_rate,
+        scattered_rate=evidence.noise_rate,
     )
 
 
-def _check_points(features: ArrayLike, n_examples: int) -> FloatArray:
-    """(N, d) finite numbers, or an `InputError`."""
-    array = as_array(features, "features")
-    if array.ndim != 2 or array.dtype.kind not in "fiu" or array.shape[1] == 0:
-        rule = "must be a matrix of numbers (N, d)"
-        raise InputError("features", f"{array.dtype} {array.shape}", rule)
-    if len(array) != n_examples:
-        rule = f"must have one row per label: {n_examples}"
-        raise InputError("features", f"{len(array)} rows", rule)
+def undetermined_text(stability: float) -> str:
+    """That labels do not determine the classes, and by how much."""
+    shown = floor(100 * stability) / 100  # 0.879 is not "0.88; 0.88 is needed"
+    return f"these labels do not determine the classes (stability {shown:.2f}; {STABLE} is needed)"
+
+
+def _single_points(features: ArrayLike, n_examples: int) -> FloatArray:
+    """(N, d) float32, finite in that too, or an `InputError`."""
+    points = check_points(features, "features", n_examples)
     with np.errstate(over="ignore"):
-        points: FloatArray = np.ascontiguousarray(array, dtype=np.float32)
-    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
-    if len(bad):
-        raise InputError("features", f"row {bad[0]}", "must be finite")
-    return points
+        single = points.astype(np.float32, copy=False)
+    return check_points(single, "features", n_examples).astype(np.float32, copy=False)
 
 
 def _check_neighbors(neighbors: ArrayLike, n_examples: int, needed: int) -> IntArray:

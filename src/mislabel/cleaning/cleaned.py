@@ -29,6 +29,7 @@ from mislabel.cleaning.adaptive import (
     Progress,
     adaptive_targets,
     neighbors_needed,
+    undetermined_text,
 )
 from mislabel.errors import InputError
 from mislabel.files import hash_array
@@ -65,8 +66,7 @@ class CleanedLabels:
     labels: (N,) as given. corrected_labels: (N,). targets: (N, C) class probabilities, rows sum to
     1. clean_labels: (N,) or None where they are not known. class_names: C of them.
     determined, stability: whether the labels determine the classes; see `AdaptiveTargets`.
-    patch_rate, scattered_rate: estimated shares of examples in patches of wrong labels, and of
-    wrong labels elsewhere, means over classes; without meaning where classes are not determined.
+    patch_rate, scattered_rate: see `AdaptiveTargets`.
     receipt: where all of it comes from, JSON values.
     """
 
@@ -129,11 +129,7 @@ class CleanedLabels:
         """What is to be said where the labels do not determine the classes."""
         if self.determined:
             return None
-        stability = np.floor(100 * self.stability) / 100  # 0.879 is not "0.88; 0.88 is needed"
-        return (
-            f"these labels do not determine the classes (stability {stability:.2f}; {STABLE} is "
-            "needed): labels are left as they are"
-        )
+        return f"{undetermined_text(self.stability)}: labels are left as they are"
 
     def quality(self) -> Quality | None:
         """How good the cleaning is; None where clean labels are not known."""
@@ -219,7 +215,6 @@ def clean_labels(
         seed=seed,
         progress=progress,
     )
-    rates = {"patch_rate": _rate(found.patches), "scattered_rate": _rate(found.noise)}
     origin = {
         "parameters": {
             "neighbors": neighbors_needed(len(labels), labels.n_classes),
@@ -241,8 +236,9 @@ def clean_labels(
         class_names=names,
         determined=found.determined,
         stability=found.stability,
-        **rates,
-        receipt={"format": 1, "generator": GENERATOR} | origin | _findings(found) | rates,
+        patch_rate=found.patch_rate,
+        scattered_rate=found.scattered_rate,
+        receipt={"format": 1, "generator": GENERATOR} | origin | _findings(found),
     )
 
 
@@ -258,17 +254,20 @@ def _input_hashes(labels: NoisyLabels, features: ArrayLike) -> dict[str, str]:
 
 
 def _findings(found: AdaptiveTargets) -> dict[str, Any]:
-    """What was found, as JSON values; labels_sha256 is of the corrected labels."""
+    """What was found, as JSON values; column and labels_sha256 are of the corrected labels."""
     corrected = found.corrected_labels
     return {
         "n_examples": len(corrected),
         "n_classes": found.targets.shape[1],
+        "column": "corrected_label",
         "labels_sha256": hash_array(corrected),
         "targets_sha256": hash_array(found.targets),
         "determined": found.determined,
         "stability": found.stability,
         "n_changed": int((corrected != found.labels).sum()),
         "noise_rate": float(found.noise_scores.mean(dtype=np.float64)),
+        "patch_rate": found.patch_rate,
+        "scattered_rate": found.scattered_rate,
         "region_size": found.region_size,
         "scales": list(found.scales),
         "weights": found.weights.tolist(),
@@ -281,11 +280,6 @@ def _constants() -> dict[str, Any]:
     """The constants of the method by name."""
     found = {name.lower(): value for name, value in vars(adaptive).items() if name.isupper()}
     return {k: list(value) if isinstance(value, tuple) else value for k, value in found.items()}
-
-
-def _rate(confusion: FloatArray) -> float:
-    """Mean share off the diagonal."""
-    return float(1 - confusion.diagonal().mean(dtype=np.float64))
 
 
 def _auc(scores: FloatArray, wrong: NDArray[np.bool_]) -> float | None:

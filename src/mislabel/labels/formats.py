@@ -60,7 +60,7 @@ def load_labels(
         n_classes = receipt["n_classes"]
     labels = check_labels(columns[name], name=argument, n_classes=n_classes)
     clean = _clean_labels(columns, name, clean_labels, labels, argument, n_classes)
-    described = _described_column(columns, name)
+    described = _described_column(columns, name, receipt)
     if receipt is not None:
         written = check_labels(columns[described], name=argument, n_classes=n_classes)
         if receipt["labels_sha256"] != hash_array(written):
@@ -219,10 +219,12 @@ def _choose_column(columns: Columns, column: str | None, argument: str) -> str:
     raise InputError(argument, others, "holds several sets of labels; name one as column")
 
 
-def _described_column(columns: Columns, chosen: str) -> str:
-    """The column that a receipt is about: noisy labels (of `save_labels`) or corrected ones."""
-    written = (*NOISY_COLUMNS, "corrected_label")
-    return next((name for name in written if name in columns), chosen)
+def _described_column(columns: Columns, chosen: str, receipt: dict[str, Any] | None) -> str:
+    """The column that a receipt is about: that it names, or noisy labels as `save_labels` does."""
+    named = None if receipt is None else receipt.get("column")
+    if named in columns:
+        return str(named)
+    return next((name for name in NOISY_COLUMNS if name in columns), chosen)
 
 
 def _clean_labels(

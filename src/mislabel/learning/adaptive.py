@@ -12,13 +12,11 @@ which is kept with the model, in receipts and in the records of a benchmark.
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import floor
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
-from numpy.typing import ArrayLike
 
-from mislabel.cleaning.adaptive import STABLE, adaptive_targets
+from mislabel.cleaning.adaptive import adaptive_targets, undetermined_text
 from mislabel.learning.base import MethodRecord, NoisyLabelClassifier
 from mislabel.learning.problem import TrainingProblem
 from mislabel.learning.snls import SoftTargets
@@ -34,20 +32,14 @@ class Adaptive(NoisyLabelClassifier):
     """Adaptive targets in the features given to `fit`, or in the examples themselves.
 
     After `fit` also `determined_`, whether the labels determine the classes, and `stability_`, 0 to
-    1, by which that is told; see `mislabel.cleaning.AdaptiveTargets`. Else as
-    `NoisyLabelClassifier`.
+    1, by which that is told; see `mislabel.cleaning.AdaptiveTargets`. `fit` warns with an
+    `UndeterminedWarning` where they do not. Else as `NoisyLabelClassifier`.
     """
 
     name: ClassVar[str] = "adaptive"
 
-    def fit(self, X: ArrayLike, y: ArrayLike, **options: Any) -> Self:
-        """As `NoisyLabelClassifier.fit`, with its options; may warn with `UndeterminedWarning`."""
-        super().fit(X, y, **options)
-        self.provenance_["targets"] = self._told()
-        return self
-
-    def _told(self) -> dict[str, Any]:
-        return {"determined": self.determined_, "stability": self.stability_}
+    def _findings(self) -> dict[str, Any]:
+        return {"targets": {"determined": self.determined_, "stability": self.stability_}}
 
     def _objective(self, problem: TrainingProblem, n_classes: int, features: Any) -> SoftTargets:
         labels = problem.labels
@@ -58,7 +50,7 @@ class Adaptive(NoisyLabelClassifier):
             seed=child_seed(self.seeds_.initialisation, "adaptive targets"),
         )
         self.determined_, self.stability_ = found.determined, found.stability
-        if (line := undetermined_line({"targets": self._told()})) is not None:
+        if (line := undetermined_line(self._findings())) is not None:
             warnings.warn(line, UndeterminedWarning, stacklevel=2)
         kept = (found.targets, found.noise_scores, found.corrected_labels)
         return SoftTargets(*(torch.from_numpy(values).to(labels.device) for values in kept))
@@ -69,11 +61,7 @@ def undetermined_line(provenance: Mapping[str, Any]) -> str | None:
     told = provenance.get("targets")
     if told is None or told["determined"]:
         return None
-    stability = floor(100 * told["stability"]) / 100  # 0.879 is not "0.88; 0.88 is needed"
-    return (
-        f"these labels do not determine the classes (stability {stability:.2f}; {STABLE} is "
-        "needed): targets are a broad vote"
-    )
+    return f"{undetermined_text(told['stability'])}: targets are a broad vote"
 
 
 RECORD = MethodRecord(

@@ -230,6 +230,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             "device": str(device),
             "threads": torch.get_num_threads(),
             "versions": library_versions("numpy", "torch"),
+            **self._findings(),
         }
         return self
 
@@ -292,6 +293,10 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
                 rule = "must leave examples to train on and to validate on; give more"
                 raise InputError("subset", f"{chosen.sum()} examples", rule)
         return np.flatnonzero(chosen & ~held), np.flatnonzero(chosen & held)
+
+    def _findings(self) -> dict[str, Any]:
+        """What else a training is to be recorded with, JSON values by name."""
+        return {}
 
     def _keep(
         self,
