@@ -13,7 +13,6 @@ what we find.
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import processor
 
 from mislabel.cleaning import adaptive, adaptive_targets, neighbors_needed
 from mislabel.features import nearest_neighbors
@@ -408,14 +408,6 @@ def main() -> None:
     }
     write_json(HERE / "cleaning.json", content)
     write_text(HERE / "cleaning.md", to_markdown(content))
-
-
-def processor() -> str:
-    """The processor's name where Linux tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ find is compared on a sample of the matrix. The twin takes 8 bytes for each of 2
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import processor
 
 from mislabel.files import write_json, write_text
 from mislabel.memorization.aggregate import study_scores
@@ -228,14 +228,6 @@ def main() -> None:
     }
     write_json(HERE / "memorization.json", content)
     write_text(HERE / "memorization.md", to_markdown(content))
-
-
-def processor() -> str:
-    """The processor's name where Linux tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import hashlib
 import json
 import math
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import processor
 
 from mislabel.features import load_map
 from mislabel.files import write_json, write_text
@@ -559,14 +559,6 @@ def main() -> None:
     }
     write_json(HERE / "noise.json", content)
     write_text(HERE / "noise.md", to_markdown(content))
-
-
-def processor() -> str:
-    """The processor's name where Linux tells it."""
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if (
-        info.is_file()) else []  # fmt: skip
-    return names[0].split(":")[1].strip() if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ what we find. Peak memory is that of the process after our call, libraries and d
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import processor
 
 from mislabel.features import Neighborhood
 from mislabel.files import write_json, write_text
@@ -599,14 +599,6 @@ def main() -> None:
     }
     write_json(HERE / "realism.json", content)
     write_text(HERE / "realism.md", to_markdown(content))
-
-
-def processor() -> str:
-    """The processor's name where Linux tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":
