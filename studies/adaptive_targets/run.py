@@ -44,7 +44,7 @@ from mislabel.cache import cached_array
 from mislabel.cleaning import AdaptiveTargets, adaptive, adaptive_targets, neighbors_needed
 from mislabel.data import load_data
 from mislabel.errors import InputError
-from mislabel.features import Neighborhood, encode, load_map, nearest_neighbors
+from mislabel.features import Neighborhood, encode, load_map, nearest_neighbors, tsne_map
 from mislabel.features.graph import NeighborGraph
 from mislabel.files import hash_array, write_text
 from mislabel.labels import load_labels
@@ -71,6 +71,7 @@ DRAWN = (
 )
 FEW_DRAWN = ("clean", "symmetric:0.2", "symmetric:0.4", "pair:0.3", "cluster:0.1", "cluster:0.2",
              "cluster:0.35", "cluster:0.7", "pmd:0.35", "human-like:0.2")  # fmt: skip
+ON_MAP = ("clean", "symmetric:0.4", "cluster:0.2", "cluster:0.35", "cluster:0.5", "cluster:0.7")
 PATCHES = "patch features, 10,000"
 PATCHES_DRAWN = ("clean", "symmetric:0.2", "symmetric:0.4", "cluster:0.2", "cluster:0.35")
 ABLATED = (CBN, PMD, "random_label1", "worse_label", "symmetric:0.4", "cluster:0.2", "clean")
@@ -122,7 +123,7 @@ def _cell(value: Any) -> str:
 class Place:
     """Examples: features (N, d), clean labels (N,) and published sets of labels by name.
 
-    drawn: noise that is drawn on the features, at each of the seeds.
+    drawn: noise that is drawn, at each of the seeds, on positions (N, 2) or the features.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Place:
     drawn: tuple[str, ...] = FEW_DRAWN
     seeds: tuple[int, ...] = SEEDS
     n_classes: int = 10
+    positions: NDArray[np.float32] | None = None
 
     @cached_property
     def neighbors(self) -> Ints:
@@ -172,8 +174,9 @@ class Place:
         """(N,) labels of a set."""
         if noise in self.published:
             return self.published[noise]
+        where = self.features if self.positions is None else self.positions
         return make_noise(noise).corrupt(
-            self.clean, n_classes=self.n_classes, positions=self.features,
+            self.clean, n_classes=self.n_classes, positions=where,
             features=self.features, seed=seed,
             probabilities=self.probabilities if noise.startswith("pmd") else None,
         ).labels  # fmt: skip
@@ -236,6 +239,7 @@ def other_places(data: Path, whole: Place) -> Iterator[Callable[[], Place]]:
     """Embeddings, few examples and unequal classes; made when they are needed."""
     rng = generator(0, "adaptive targets study")
     yield _digits
+    yield _digits_on_map
     yield lambda: _patches(data, whole)
     for size in (1_000, 4_000):
         rows = rng.choice(len(whole.clean), size, replace=False)
@@ -251,6 +255,13 @@ def _digits() -> Place:
     pixels, clean = load_digits(return_X_y=True)
     return Place(name="digits, pixels", features=pixels.astype(np.float32),
                  clean=clean.astype(np.int64))  # fmt: skip
+
+
+def _digits_on_map() -> Place:
+    """Noise is drawn on a map that the method does not see, as `mislabel clean` does it."""
+    place = _digits()
+    return replace(place, name="digits, pixels, noise on their map", drawn=ON_MAP,
+                   seeds=tuple(range(1, 9)), positions=tsne_map(place.features))  # fmt: skip
 
 
 def _patches(data: Path, whole: Place) -> Place:
