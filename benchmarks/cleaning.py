@@ -12,6 +12,7 @@ what we find.
 
 import argparse
 import json
+import math
 import os
 import resource
 import subprocess
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,6 @@ from mislabel.features import nearest_neighbors
 from mislabel.features.graph import NeighborGraph
 from mislabel.files import write_json, write_text
 from mislabel.noise import make_noise
-from mislabel.seeds import generator
 from mislabel.versions import library_versions
 
 HERE = Path(__file__).parent
@@ -159,7 +160,7 @@ def against_twin(name: str, folder: Path) -> Row:
     call()
     cpu, _, found = min((timed(call) for _ in range(5)), key=lambda s: s[0])
     rates = rates_of(call)
-    twin, _, plain = timed(lambda: plain_targets(features, labels, near, n_classes, rates))
+    twin, _, plain = timed(lambda: plain_targets(labels, near, n_classes, rates))
     targets, stability = plain
     assert abs(stability - found.stability) < 1e-3, (stability, found.stability)
     apart = float(np.abs(targets - found.targets).max())
@@ -183,27 +184,38 @@ def rates_of(call: Callable[[], Any]) -> Any:
 
 
 def plain_targets(
-    features: Arrays, labels: Arrays, near: Arrays, n_classes: int, evidence: Any
+    labels: Arrays, near: Arrays, n_classes: int, evidence: Any
 ) -> tuple[Arrays, float]:
-    """(N, C) targets and stability, with the same walk time and blocks."""
+    """(N, C) targets and stability, with the same times and sizes of walks."""
     n = len(labels)
     step = plain_walk(near[:, :15])
     graph = NeighborGraph.of(near)
     size = max(2.0, adaptive.REGION * n / n_classes)
-    time_ = graph.time_for(size)
+    time_, longer = (graph.time_for(each) for each in (size, adaptive.WIDER * n / n_classes))
     held = np.eye(n_classes)[labels]
     kernel = heat(step, time_)
     shares = kernel @ held
     regions = shares.argmax(axis=1)
-    kept = []
-    for weights in plain_blocks(features, n_classes):
-        kept.append(((kernel @ (held * weights[:, None])).argmax(axis=1) == regions).mean())
+    wider = (heat(step, min(longer, adaptive.FARTHEST * time_)) @ held).argmax(axis=1)
+    stability = plain_stability(shares, regions, wider, graph.size(time_))
     around = heat(step, time_ / adaptive.NARROWER) @ np.eye(n_classes)[regions]
     places = plain_places(labels, near, shares, graph.own_weight(time_), size, n_classes)
     rows = plain_bayes(labels, around, places, evidence, n_classes)
-    chance = float(np.square(np.bincount(regions) / n).sum())
-    stability = (float(np.mean(kept)) - chance) / (1 - chance)
     return (1 - adaptive.UNCERTAIN) * rows + adaptive.UNCERTAIN / n_classes, stability
+
+
+def plain_stability(shares: Arrays, regions: Arrays, wider: Arrays, size: float) -> float:
+    """The lesser kappa of regions with wider ones, and with those of labels drawn once more."""
+    n, n_classes = shares.shape
+    again = 0.0
+    for row in shares:
+        second, first = sorted(row)[-2:]
+        error = math.sqrt(max(first + second - (first - second) ** 2, 1e-12) / size)
+        again += NormalDist().cdf((first - second) / error) / n
+    own, other = ([sum(found == c) / n for c in range(n_classes)] for found in (regions, wider))
+    kept = ((regions == wider).mean(), sum(p * q for p, q in zip(own, other, strict=True)))
+    drawn = (again, sum(p * p for p in own))
+    return min((same - chance) / (1 - chance) for same, chance in (kept, drawn))
 
 
 def plain_walk(near: Arrays) -> Arrays:
@@ -223,18 +235,6 @@ def heat(step: Arrays, time_: float) -> Arrays:
     from scipy.linalg import expm
 
     return expm(-time_ * (np.eye(len(step)) - step))
-
-
-def plain_blocks(features: Arrays, n_classes: int) -> list[Arrays]:
-    """Weight of each example in each resample, drawn as the package draws it."""
-    rng = generator(0, "adaptive targets", "blocks")
-    n_blocks = min(len(features), adaptive.BLOCKS_PER_CLASS * n_classes)
-    found = []
-    for _ in range(adaptive.RESAMPLES):
-        centres = features[rng.choice(len(features), n_blocks, replace=False)]
-        block = [int(np.square(centres - point).sum(axis=1).argmin()) for point in features]
-        found.append(rng.standard_exponential(n_blocks, dtype=np.float32)[block])
-    return found
 
 
 def plain_places(
@@ -379,8 +379,8 @@ def to_markdown(content: Row) -> str:
         f"as many steps, one by one; {100 * walked['same_class']:.2f} % have the same leading "
         f"class | {walked['twin_cpu']:.2f} | {walked['ratio']:.1f} |",
         "",
-        "The twin is given the time of the walk, the share that returns to its start and the "
-        "rates of patches and noise.",
+        "The twin is given the times and sizes of walks, the share that returns to its start and "
+        "the rates of patches and noise.",
         "",
     ])  # fmt: skip
 

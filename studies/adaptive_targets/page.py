@@ -35,8 +35,9 @@ def page(tables: dict[str, list[Row]], versions: dict[str, str]) -> str:
         "## Share right, on the map of CIFAR-10\n",
         "50,000 examples on the published map of CLIP's embedding. Votes are of k neighbours "
         "without the own label; corrected labels are the given ones where the labels do not "
-        "determine the classes. Fresh draws: mean of two seeds. Stability is of regions under "
-        f"blocks that are reweighed; below {STABLE} classes are not determined.\n",
+        "determine the classes. Fresh draws: mean of two seeds. Stability is "
+        "the agreement of regions with wider ones, or with those of labels drawn once more, "
+        f"whichever is less; below {STABLE} classes are not determined.\n",
         shares(on_map),
         "![Share right by rate](rates.png)\n",
         "## Calibration, on the map\n",
@@ -75,7 +76,7 @@ def page(tables: dict[str, list[Row]], versions: dict[str, str]) -> str:
         "of the map (150 k-means blocks).\n",
         "## Pictures\n",
         "![CBN 35 %: given, regions, corrected, still wrong](map-cbn35.png)\n",
-        "![Cluster 70 %: labels, regions, and how they hold](map-undetermined.png)\n",
+        "![Cluster 70 %: labels, regions, and where wider ones differ](map-undetermined.png)\n",
         "## How\n",
         "    MISLABEL_DATA=/path/to/data python studies/adaptive_targets/run.py\n",
         "needs cifar10/, cifar-n/ and published/ in that folder, and the extra `cleanlab`. "

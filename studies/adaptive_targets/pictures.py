@@ -15,7 +15,6 @@ from mislabel.features.graph import NeighborGraph
 from mislabel.files import atomic_path
 from mislabel.report.figures import save_figure
 from mislabel.report.style import CLASS_COLOURS, INK, METHOD_COLOURS, drawing
-from mislabel.seeds import generator
 
 HERE = Path(__file__).parent
 DPI, COLOURS = 120, 64
@@ -114,38 +113,30 @@ def mended(place: Any, labels: np.ndarray) -> Figure:
 
 
 def undetermined(place: Any, patches: np.ndarray, most: np.ndarray) -> Figure:
-    """Regions where a third and where most labels are in patches, and how they hold."""
-    kept, regions = stable(place, most)
-    before, _ = stable(place, patches)
+    """Regions where most labels are in patches, and where wider ones differ; the same at 35 %."""
+    differ, regions = unlike_wider(place, most)
+    before, _ = unlike_wider(place, patches)
     right = [np.mean(z == place.clean) for z in (most, regions)]
     return panels(place.features, {
         f"70 % in patches: {right[0]:.1%} right": classes(most),
         f"their regions: {right[1]:.1%} right": classes(regions),
-        f"of these {kept.mean():.1%} hold": held(kept),
-        f"at 35 % {before.mean():.1%} hold": held(before),
+        f"wider regions differ at {differ.mean():.1%}": wrong(differ),
+        f"35 % in patches: at {before.mean():.1%}": wrong(before),
     })  # fmt: skip
 
 
-def stable(place: Any, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) share of the resamples of blocks that keep each example's region, and the regions.
+def unlike_wider(place: Any, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) where the wider region has another class, and the regions.
 
-    As in `mislabel.cleaning.adaptive`, which returns the mean alone.
+    As in `mislabel.cleaning.adaptive`, which returns the agreement alone.
     """
-    from sklearn.metrics import pairwise_distances_argmin
-
-    n, c = len(labels), 10
+    n, c = len(labels), place.n_classes
     graph = NeighborGraph.of(place.neighbors)
-    time = graph.time_for(adaptive.REGION * n / c)
+    time, longer = (graph.time_for(size * n / c) for size in (adaptive.REGION, adaptive.WIDER))
     one_hot = np.eye(c, dtype=np.float32)[labels]
-    leading = graph.diffuse(one_hot, time).argmax(axis=1)
-    rng = generator(0, "adaptive targets", "blocks")
-    n_blocks, again = adaptive.BLOCKS_PER_CLASS * c, []
-    for _ in range(adaptive.RESAMPLES):
-        centres = rng.choice(n, n_blocks, replace=False)
-        block = pairwise_distances_argmin(place.features, place.features[centres])
-        weight = rng.standard_exponential(n_blocks, dtype=np.float32)[block]
-        again.append(graph.diffuse(one_hot * weight[:, None], time).argmax(axis=1) == leading)
-    return np.mean(again, axis=0), leading
+    regions, wider = (graph.diffuse(one_hot, t).argmax(axis=1)
+                      for t in (time, min(longer, adaptive.FARTHEST * time)))  # fmt: skip
+    return regions != wider, regions
 
 
 def classes(labels: np.ndarray) -> Callable[[Axes, np.ndarray], Any]:
@@ -158,11 +149,6 @@ def wrong(mask: np.ndarray) -> Callable[[Axes, np.ndarray], Any]:
     colours = np.where(mask, WRONG, "#e5e5e5")
     order = np.argsort(mask, kind="stable")
     return lambda axes, at: axes.scatter(*at[order].T, c=colours[order], s=0.4, lw=0)
-
-
-def held(share: np.ndarray) -> Callable[[Axes, np.ndarray], Any]:
-    return lambda axes, at: axes.scatter(*at.T, c=share, cmap="cividis", vmin=0, vmax=1, s=0.4,
-                                         lw=0)  # fmt: skip
 
 
 def panels(at: np.ndarray, drawn: dict[str, Callable[[Axes, np.ndarray], Any]]) -> Figure:

@@ -382,12 +382,10 @@ def _remembered(key: Any, compute: Callable[[], Any]) -> Any:
     return _memory[key]
 
 
-def same_regions(
-    graph: Any, points: Any, labels: Ints, n_classes: int, time: float, seed: int
-) -> Any:
-    """Regions, found once for each set of labels, graph and time."""
-    key = ("regions", hash_array(labels), graph, time)
-    return _remembered(key, lambda: _regions(graph, points, labels, n_classes, time, seed))
+def same_regions(graph: Any, labels: Ints, n_classes: int, *times: Any) -> Any:
+    """Regions, found once for each set of labels, graph and times."""
+    key = ("regions", hash_array(labels), graph, *times)
+    return _remembered(key, lambda: _regions(graph, labels, n_classes, *times))
 
 
 def graphs(place: Place, k: int = 15) -> SimpleNamespace:
@@ -439,10 +437,10 @@ def ball(place: Place) -> dict[str, Any]:
     """Regions by a vote of the nearest examples; the stability stays that of the walk."""
     size = round(adaptive.REGION * len(place.clean) / place.n_classes)
 
-    def regions(graph: Any, points: Any, labels: Ints, n_classes: int, *more: Any) -> Any:
+    def regions(graph: Any, labels: Ints, n_classes: int, *more: Any) -> Any:
         counts = votes(place, labels, (size - 1,))[size - 1].astype(np.float32)
         counts[np.arange(len(labels)), labels] += 1
-        return counts / size, same_regions(graph, points, labels, n_classes, *more)[1]
+        return counts / size, same_regions(graph, labels, n_classes, *more)[1]
 
     return {"_regions": regions}
 

@@ -1,11 +1,12 @@
 """A slow plain twin of adaptive targets, and constructed data whose classes are known.
 
 The twin follows the module's formulas with loops over examples and classes and dense matrices in
-float64. It shares only the seeded draws (signs and blocks) and the constants with the library.
+float64. It shares only the seeded draws (signs) and the constants with the library.
 """
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -221,28 +222,28 @@ def plain_weights(labels: list[int], votes: list[Array]) -> list[float]:
     return weights
 
 
-def plain_stability(
-    features: Array, walk: Array, held: Array, leading: list[int], seed: int
-) -> float:
-    """Share, beyond chance, that keeps its leading class when blocks have random weights."""
-    rng = generator(seed, "adaptive targets", "blocks")
-    n_examples, n_classes = held.shape
-    n_blocks, kept = min(n_examples, adaptive.BLOCKS_PER_CLASS * n_classes), 0
-    for _ in range(adaptive.RESAMPLES):
-        centres = rng.choice(n_examples, n_blocks, replace=False)
-        times = rng.standard_exponential(n_blocks, dtype=np.float32)
-        again = np.zeros_like(held)
-        for i, own in enumerate(features):
-            away = [float(((own - features[c]) ** 2).sum()) for c in centres]
-            again[i] = held[i] * times[away.index(min(away))]
-        kept += sum(
-            int(row.argmax()) == lead for row, lead in zip(walk @ again, leading, strict=True)
-        )
-    share = kept / (adaptive.RESAMPLES * n_examples)
-    chance = sum((leading.count(c) / n_examples) ** 2 for c in range(n_classes))
-    if chance == 1:
-        return float(len({row.argmax() for row in held}) == 1)
-    return max(0.0, (share - chance) / (1 - chance))
+def plain_stability(labels: list[int], shares: Array, wider: list[int], size: float) -> float:
+    """The lesser of two kappas: with wider regions, and with labels that are drawn once more.
+
+    size: examples that regions are found among, as the signs tell it.
+    """
+    n_examples, n_classes = shares.shape
+    leading = [int(row.argmax()) for row in shares]
+    if len(set(leading)) == 1:
+        return float(len(set(labels)) == 1)
+    same = sum(own == other for own, other in zip(leading, wider, strict=True)) / n_examples
+    again = 0.0
+    for row in shares:
+        second, first = sorted(row)[-2:]
+        apart = first - second
+        error = math.sqrt(max(first * (1 - first) + second * (1 - second) + 2 * first * second,
+                              1e-12) / size)  # fmt: skip
+        again += NormalDist().cdf(apart / error) / n_examples
+    of_own = [leading.count(c) / n_examples for c in range(n_classes)]
+    of_wider = [wider.count(c) / n_examples for c in range(n_classes)]
+    by_chance = sum(p * q for p, q in zip(of_own, of_wider, strict=True))
+    alone = sum(p * p for p in of_own)
+    return max(0.0, min((same - by_chance) / (1 - by_chance), (again - alone) / (1 - alone)))
 
 
 def plain_evidence(
@@ -298,10 +299,14 @@ def plain_adaptive_targets(features: Array, given: Array, n_classes: int, seed: 
     walk = plain_walk(step, time)
     shares = walk @ held
     regions = [int(row.argmax()) for row in shares]
-    stability = plain_stability(features, walk, held, regions, seed)
+    probes = signs(n_examples, seed)
+    most = max(2.0, min(adaptive.WIDER / n_classes, 0.5) * n_examples)
+    longer = max(time, min(plain_time_for(step, most, seed), adaptive.FARTHEST * time))
+    wider = [int(row.argmax()) for row in plain_walk(step, longer) @ held]
+    reached = 1 / float(((walk @ probes) ** 2).mean())
+    stability = plain_stability(labels, shares, wider, reached)
     of_regions = np.array([[float(r == c) for c in range(n_classes)] for r in regions])
     around = plain_walk(step, time / adaptive.NARROWER) @ of_regions
-    probes = signs(n_examples, seed)
     own_weight = max(0.0, float((probes * (walk @ probes)).mean()))
     votes, scales = plain_votes(labels, neighbors, shares, own_weight, size)
     weights = plain_weights(labels, votes)

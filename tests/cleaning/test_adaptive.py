@@ -151,6 +151,22 @@ def test_bayes_against_the_plain_twin(n_classes: int) -> None:
         assert_allclose(found[i], wanted, atol=2e-5)
 
 
+def test_kappa_by_hand() -> None:
+    """8 of 10 agree where 5 of 10 would by chance: 3 of the 5 that could."""
+    assert adaptive._kappa(0.8, 0.5) == pytest.approx(0.6)
+    assert adaptive._kappa(0.5, 0.5) == adaptive._kappa(0.3, 0.5) == 0
+    assert adaptive._kappa(1.0, 0.9) == 1
+
+
+def test_chance_to_lead_by_hand() -> None:
+    """Of 16 labels half and a quarter: ahead by 1/4 with variance (3/4 - 1/16) / 16.
+
+    That is 1.206 standard errors: 0.8861 of the normal distribution.
+    """
+    shares = np.float32([[0.25, 0.5, 0.25], [0.4, 0.2, 0.4], [0, 0, 1]])
+    assert_allclose(adaptive._chance_to_lead(shares, 16.0), [0.8861, 0.5, 1], atol=1e-4)
+
+
 # Against the twin
 
 
@@ -161,7 +177,7 @@ def small(kind: str, seed: int) -> tuple[Array, Array, int]:
         return points, flip_some(clean, 4, 0.25, seed), 4
     if kind == "patches":
         points, clean = blobs(90, 3, apart=5, seed=seed)
-        return points, flip_patches(points, clean, 3, patches=1, size=8, seed=seed), 3
+        return points, flip_patches(points, clean, 3, patches=1, size=12, seed=seed), 3
     if kind == "clean":
         return *blobs(80, 3, apart=6, seed=seed), 3
     if kind == "many features":
@@ -260,6 +276,40 @@ def test_pure_noise_determines_nothing(n_classes: int, seed: int) -> None:
         assert not found.determined
         assert found.stability < adaptive.STABLE
         assert_array_equal(found.corrected_labels, labels)
+
+
+@pytest.mark.parametrize(("n_classes", "islands"), [(2, 4), (4, 6), (10, 2), (10, 4)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_pure_noise_on_islands_determines_nothing(n_classes: int, islands: int, seed: int) -> None:
+    """Where no walk leads off an island, wider regions are the same: then few labels decide."""
+    points, _ = blobs(2_000, n_classes * islands, apart=20, seed=seed)
+    labels = np.random.default_rng(seed).integers(0, n_classes, 2_000)
+    found = adaptive_targets(points, labels, n_classes=n_classes)
+    assert not found.determined
+    assert_array_equal(found.corrected_labels, labels)
+
+
+@pytest.mark.parametrize("n_classes", [4, 10])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_classes_far_apart_are_determined(n_classes: int, seed: int) -> None:
+    """Some clusters are joined by a chance example: walks as long as it takes would mix those."""
+    points, clean = blobs(2_000, n_classes, seed=seed)
+    for labels in (clean, flip_some(clean, n_classes, 0.4, seed)):
+        found = adaptive_targets(points, labels)
+        assert found.determined
+
+
+def test_one_region_for_all() -> None:
+    """It is right only where there is one class: 90 % of one cloud is not."""
+    rng = np.random.default_rng(0)
+    points, labels = rng.normal(size=(900, 2)), (rng.random(900) < 0.1).astype(int)
+    found = adaptive_targets(points, labels)
+    assert_array_equal(found.regions, 0)
+    assert (found.stability, found.determined) == (0, False)
+    for only in (np.zeros(900, dtype=int), np.ones(900, dtype=int)):
+        found = adaptive_targets(points, only, n_classes=3)
+        assert (found.stability, found.determined) == (1, True)
+        assert_array_equal(found.corrected_labels, only)
 
 
 def test_what_is_undetermined_is_a_broad_vote() -> None:
@@ -456,7 +506,7 @@ def test_threads_change_nothing() -> None:
 
 @pytest.mark.parametrize("kind", ["noise", "clean", "hopeless"])
 def test_names_of_classes_do_not_matter(kind: str) -> None:
-    """Blocks are drawn without regard to labels; sums over classes change in the last bits."""
+    """Sums over classes change in the last bits."""
     points, labels, n_classes = small(kind, 3)
     names = np.random.default_rng(0).permutation(n_classes)
     found = adaptive_targets(points, labels, n_classes=n_classes)
@@ -467,7 +517,7 @@ def test_names_of_classes_do_not_matter(kind: str) -> None:
 
 
 def test_order_of_examples_does_not_matter() -> None:
-    """Other blocks are drawn, but what is plain stays plain."""
+    """Sizes of walks are estimated with other signs, but what is plain stays plain."""
     points, clean = blobs(900, 3, seed=0)
     labels = flip_some(clean, 3, 0.25)
     order = np.random.default_rng(0).permutation(900)
