@@ -75,7 +75,7 @@ UNCERTAIN = 0.02
 UNMIXING_STEPS = 30
 WIDER = 2.0
 "Of a class's mean size, but at most half of all: examples that wider regions are found among."
-FARTHEST = 8
+FARTHEST = 6
 "Walks of wider regions are at most that many times longer, lest they jump to clusters far apart."
 STABLE = 0.84
 "Stability of the regions; below, the classes are undetermined."
