@@ -19,7 +19,18 @@ INTERRUPTED = 130
 
 def build_app() -> typer.Typer:
     """The whole command line as a Typer application."""
-    from mislabel.cli import bench, clean, demo, embed, memorize, noise, realism, stress, train
+    from mislabel.cli import (
+        bench,
+        clean,
+        demo,
+        embed,
+        explore,
+        memorize,
+        noise,
+        realism,
+        stress,
+        train,
+    )
 
     app = typer.Typer(
         name="mislabel",
@@ -36,6 +47,7 @@ def build_app() -> typer.Typer:
     app.command("predict")(train.predict)
     app.command("clean")(clean.clean)
     app.command("embed")(embed.embed)
+    app.command("explore")(explore.explore)
     app.add_typer(bench.app, name="bench")
     app.add_typer(noise.build_app(), name="noise")
     app.add_typer(memorize.build_app(), name="memorize")

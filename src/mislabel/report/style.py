@@ -101,6 +101,14 @@ def class_colours(n_classes: int) -> NDArray[np.float64]:
     return _oklab_to_srgb(lightness, 0.13 * np.cos(hue), 0.13 * np.sin(hue))
 
 
+def scale_colours(count: int) -> NDArray[np.float64]:
+    """(count, 3) colours from low to high: cividis, made for colour-vision deficiencies."""
+    import matplotlib
+
+    colours: NDArray[np.float64] = matplotlib.colormaps["cividis"](np.linspace(0, 1, count))
+    return colours[:, :3]
+
+
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
     """The sheet for the time of a ``with`` block or, as a decorator, of a call.

@@ -1,8 +1,15 @@
 """Pages from templates: everything is escaped, and control characters are written out."""
 
+from importlib.resources import files
 from typing import Any
 
 from mislabel.report.text import visible
+
+
+def stylesheet() -> str:
+    """The one stylesheet of all pages."""
+    sheet = files("mislabel.report") / "templates" / "mislabel.css"
+    return sheet.read_text(encoding="utf-8")
 
 
 def render(template: str, **values: Any) -> str:
