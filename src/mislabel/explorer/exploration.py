@@ -40,8 +40,8 @@ class Exploration:
 
     name: of the data. class_names: C. positions: (N, 2) map. labels: sets of N labels by name, in
     the order of the page. clean_labels: (N,) or None. indices: (N,) positions in the full training
-    set, ascending. neighbors: (N, k) nearest other examples, nearest first; neighbors_in: where they
-    are near, "features" or "map". images: (N, height, width, channels) uint8, or None.
+    set, ascending. neighbors: (N, k) nearest other examples, nearest first; neighbors_in: where
+    they are near, "features" or "map". images: (N, height, width, channels) uint8, or None.
     scores, scored: memorization, and the set of labels that it is of. cleaned, cleaned_set:
     likewise for cleaned labels. fingerprint: of the data, hex.
     """
@@ -89,7 +89,8 @@ class Exploration:
         if not labels:
             raise InputError("labels", None, "must be one set at least")
         count = len(next(iter(labels.values())))
-        places = check_matrix(np.asarray(positions, dtype=np.float32), "map", count)
+        places = np.asarray(positions, dtype=np.float32)
+        check_matrix(places, "map", count)
         if places.shape[1] != 2:
             raise InputError("map", f"{places.shape[1]} columns", "must have two")
         n_classes = max(one.n_classes for one in labels.values())
@@ -227,7 +228,9 @@ def _rate(labels: NDArray[np.int64], clean: NDArray[np.int64]) -> float:
 def _clean_labels(sets: Mapping[str, NoisyLabels]) -> NDArray[np.int64] | None:
     """The clean labels that the sets agree on, or None where none has any."""
     known = {name: one.clean_labels for name, one in sets.items() if one.clean_labels is not None}
-    clean: NDArray[np.int64] | None = next(iter(known.values()), None)
+    if not known:
+        return None
+    clean = next(iter(known.values()))
     for name, found in known.items():
         if not np.array_equal(found, clean):
             raise InputError("labels", name, "has other clean labels than the set before")

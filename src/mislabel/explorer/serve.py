@@ -14,8 +14,8 @@ def serve(folder: str | Path, port: int = 0) -> http.server.ThreadingHTTPServer:
     """A server of the files in `folder` on this machine alone, not yet running.
 
     port: 0 takes a free one; ``server.server_port`` is it. ``server.serve_forever()`` runs it, and
-    ``server.server_close()`` frees the port. Errors: `InputError` where the folder is no explorer's,
-    or the port is taken.
+    ``server.server_close()`` frees the port. Errors: `InputError` where the folder is no
+    explorer's, or the port is taken.
     """
     folder = Path(folder)
     if not (folder / MARKER).is_file():
