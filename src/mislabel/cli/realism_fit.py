@@ -9,6 +9,10 @@ from mislabel.cli.label_sets import load_label_sets, load_points
 from mislabel.cli.options import Features, Json, Map, check_results, print_json, progress_bar
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mislabel.labels import NoisyLabels
     from mislabel.noise.human_like import HumanParameters
 
 MOST_CLASSES, MOST_PAIRS = 20, 10
@@ -27,6 +31,14 @@ def fit(
         Path | None,
         typer.Option("--clean", help="File of clean labels, for a label file that has none."),
     ] = None,
+    marked: Annotated[
+        bool,
+        typer.Option(
+            "--marked",
+            help="LABELS is a file that mislabel explore exported: learn from the labels that were "
+            "marked right or given anew there, which must be a random sample.",
+        ),
+    ] = False,
     map: Map = None,
     features: Features = None,
     output: Annotated[
@@ -47,6 +59,8 @@ def fit(
     any rate. Give the kind of place that the noise will be made on: a map for a map.
 
     Example: mislabel realism fit human:random_label1 --map map.parquet -o human.json
+
+    Example: mislabel realism fit marked.csv --marked --map map.parquet -o human.json
     """
     check_results(output, picture)
     with progress_bar() as (say, _):
@@ -57,9 +71,11 @@ def fit(
         points = load_points(map, features)
         if len(points) != 1:
             raise InputError("map", None if map is None else str(map), "give --map or --features")
-        (given,) = load_label_sets([labels], clean, [], points, seed)
-        say(f"Fitting {len(given.labels)} labels")
-        human = fit_human_like(given.labels, next(iter(points.values())), seed=seed)
+        given, used = _marked(labels, clean) if marked else (None, None)
+        if given is None:
+            given = load_label_sets([labels], clean, [], points, seed)[0].labels
+        say(f"Fitting {len(given) if used is None else used.sum()} labels")
+        human = fit_human_like(given, next(iter(points.values())), used=used, seed=seed)
     if output is not None:
         human.save(output)
     if picture is not None:
@@ -71,6 +87,17 @@ def fit(
         print_json(human.to_json())
     else:
         _print(human)
+
+
+def _marked(labels: str, clean: Path | None) -> "tuple[NoisyLabels, NDArray[np.bool_]]":
+    """The labels of a file of marks, and which of them are known to be right or wrong."""
+    from mislabel.errors import InputError
+    from mislabel.explorer import read_marks
+
+    if clean is not None:
+        raise InputError("clean", str(clean), "goes without --marked: the marks say what is right")
+    marks = read_marks(labels, "labels")
+    return marks.noisy_labels, marks.known
 
 
 def _print(human: "HumanParameters") -> None:

@@ -1,7 +1,7 @@
 """The explorer: a page on which to look at labels, noise and memorization, and to mark labels.
 
-`Exploration` is what is shown; `write_explorer` makes a folder of it that opens from the disk or any
-static host; `serve` shows it on loopback; `read_marks` reads the labels that were marked there.
+`Exploration` is what is shown; `write_explorer` makes a folder of it that opens from the disk or
+any static host; `serve` shows it on loopback; `read_marks` reads the labels that were marked there.
 """
 
 from mislabel.explorer.exploration import RINGS, Exploration

@@ -13,7 +13,7 @@ from mislabel.features.neighbors import nearest_neighbors
 from mislabel.files import hash_array, hash_json
 from mislabel.labels import NoisyLabels
 from mislabel.memorization.scores import THRESHOLD
-from mislabel.noise.base import check_matrix
+from mislabel.noise.base import check_points
 
 if TYPE_CHECKING:
     from mislabel.cleaning import CleanedLabels
@@ -89,8 +89,7 @@ class Exploration:
         if not labels:
             raise InputError("labels", None, "must be one set at least")
         count = len(next(iter(labels.values())))
-        places = np.asarray(positions, dtype=np.float32)
-        check_matrix(places, "map", count)
+        places = check_points(positions, "map", count).astype(np.float32, copy=False)
         if places.shape[1] != 2:
             raise InputError("map", f"{places.shape[1]} columns", "must have two")
         n_classes = max(one.n_classes for one in labels.values())
@@ -103,9 +102,7 @@ class Exploration:
         if images is not None and (images.ndim != 4 or len(images) != count):
             rule = f"must be ({count}, height, width, channels)"
             raise InputError("images", f"shape {images.shape}", rule)
-        rows = places if features is None else np.asarray(features, dtype=np.float32)
-        if len(rows) != count:
-            raise InputError("features", f"{len(rows)} rows", f"must have one per example: {count}")
+        rows = places if features is None else check_points(features, "features", count)
         return cls(
             name=name,
             class_names=names,

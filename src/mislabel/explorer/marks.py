@@ -7,9 +7,8 @@ The page exports a label file, with a receipt, that every reader of labels takes
     1,5,new,2
     2,2,right,2
 
-``noisy_label`` is the label after the marks; ``mark`` is empty where nobody looked. `read_marks`
-gives the examples that were looked at, which are a sample for a human-like fit if they were chosen
-at random.
+``noisy_label`` is the label after the marks; ``mark`` is empty where nobody looked. What was looked
+at is a sample for a human-like fit if it was chosen at random: the page can order its list so.
 """
 
 from dataclasses import dataclass
@@ -27,34 +26,34 @@ GENERATOR = "explorer-marks"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Marks:
-    """M marked examples; all arrays are (M,).
+    """N examples, some of which somebody looked at; all arrays are (N,).
 
-    index: ascending rows of the file. marks: of `MARKS`. labels: as given. marked_labels: after the
-    marks, another than the given one where the mark is "new". n_classes: C.
+    marks: of `MARKS`, or empty. labels: as given. marked_labels: after the marks, another than the
+    given one where the mark is "new". n_classes: C.
     """
 
-    index: NDArray[np.int64]
     marks: NDArray[np.str_]
     labels: NDArray[np.int64]
     marked_labels: NDArray[np.int64]
     n_classes: int
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.marks)
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """(M,) whether the mark says what the right label is: "right" or "new"."""
+        """(N,) whether the mark says what the right label is: "right" or "new"."""
         return np.isin(self.marks, ("right", "new"))
 
-    def sample(self) -> tuple[NDArray[np.int64], NoisyLabels]:
-        """Rows whose right label is known now, and their given labels with it as the clean one."""
-        rows = self.index[self.known]
-        if not len(rows):
-            raise InputError("marks", f"{len(self)} marks", "must have a right or a new label")
-        clean = self.marked_labels[self.known]
-        given = self.labels[self.known]
-        return rows, NoisyLabels(given, clean_labels=clean, n_classes=self.n_classes)
+    @property
+    def noisy_labels(self) -> NoisyLabels:
+        """The given labels, with those after the marks as the clean ones.
+
+        With ``used=marks.known`` that is what `mislabel.noise.fit_human_like` learns from; where
+        nobody looked the given label stands in for the clean one.
+        """
+        clean = self.marked_labels
+        return NoisyLabels(self.labels, clean_labels=clean, n_classes=self.n_classes)
 
 
 def read_marks(path: str | Path, argument: str = "marks") -> Marks:
@@ -78,13 +77,11 @@ def read_marks(path: str | Path, argument: str = "marks") -> Marks:
     unknown = sorted(set(marks.tolist()) - {"", *MARKS})
     if unknown:
         raise InputError(argument, unknown[0], f"must be one of {', '.join(MARKS)}")
-    index = np.flatnonzero(marks != "")
-    if not len(index):
+    if (marks == "").all():
         raise InputError(argument, str(path), "has no marks")
     return Marks(
-        index=index,
-        marks=marks[index],
-        labels=before.labels[index],
-        marked_labels=after.labels[index],
+        marks=marks,
+        labels=before.labels,
+        marked_labels=after.labels,
         n_classes=after.n_classes,
     )

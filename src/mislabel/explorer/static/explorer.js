@@ -88,6 +88,13 @@
   };
   const RIGHT = [150, 160, 172], WRONG = [213, 94, 0], UNKNOWN = [128, 128, 128];
 
+  // The colour of a value from 0 to 1; the darkest are left out on a dark page.
+  function onScale(value) {
+    const least = matchMedia("(prefers-color-scheme: dark)").matches ? 0.3 : 0;
+    const share = least + (1 - least) * Math.min(1, Math.max(0, value));
+    return about.scale[Math.round(share * (about.scale.length - 1))];
+  }
+
   // RGBA of the shown points, in their order.
   function paint(by, set) {
     const found = new Uint8Array(4 * shown.length);
@@ -105,11 +112,10 @@
       return found;
     }
     const value = by === "memorization" ? (i) => data.inclusion[i] - data.exclusion[i] : (i) => data[by][i];
-    const last = about.scale.length - 1;
     for (let k = 0; k < shown.length; k++) {
       const v = value(shown[k]);
       if (Number.isNaN(v)) put(k, UNKNOWN, 40);
-      else put(k, about.scale[Math.round(Math.min(1, Math.max(0, v)) * last)], 225);
+      else put(k, onScale(v), 225);
     }
     return found;
   }
@@ -119,8 +125,7 @@
       return about.classes.slice(0, 30).map((text, label) => ({ colour: about.classColours[label], text }));
     }
     if (by === "flipped") return [{ colour: RIGHT, text: "as the clean label" }, { colour: WRONG, text: "flipped" }];
-    const at = (share) => about.scale[Math.round(share * (about.scale.length - 1))];
-    const entries = [0, 0.25, 0.5, 0.75, 1].map((share) => ({ colour: at(share), text: String(share) }));
+    const entries = [0, 0.25, 0.5, 0.75, 1].map((share) => ({ colour: onScale(share), text: String(share) }));
     return by === "noise" ? entries : [...entries, { colour: UNKNOWN, text: "not known" }];
   }
 
@@ -149,11 +154,12 @@
       shown = sets.indicesOf(shownMask);
     }
     const selected = polygon.length ? sets.both(shownMask, sets.inside(polygon)) : shownMask;
-    if (filtered || has(changed, "ring", "beside", "marks")) {
+    const reringed = filtered || has(changed, "ring", "beside") || (changed.has("marks") && v.ring === "marked");
+    if (reringed) {
       ringed = [set, v.beside < 0 ? set : v.beside].map((one) =>
         sets.indicesOf(v.ring === "none" ? new Uint8Array(about.count) : sets.both(shownMask, sets.ring(v.ring, one, v, marks.of(one)))));
     }
-    if (filtered || has(changed, "colour", "beside", "ring", "marks", "at", "size")) {
+    if (reringed || has(changed, "colour", "at", "size")) {
       const recoloured = filtered || has(changed, "colour", "beside");
       map.show({
         views: v.beside < 0 ? 1 : 2, shown, rings: ringed, chosen: v.at, polygon, size: v.size,
@@ -267,7 +273,7 @@
     const at = rows.indexOf(state.values.at);
     const next = at < 0 ? 0 : at + by;
     if (next < 0 || next >= rows.length) return;
-    state.set({ page: Math.floor(next / 50) });
+    state.set({ page: Math.floor(next / panels.PER_PAGE) });
     act.choose(rows[next]);
   }
 
@@ -414,7 +420,7 @@
   else map.fit();
   pointer();
   addEventListener("keydown", keyboard);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => map.show({}));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => refresh(new Set(["all"])));
   document.documentElement.dataset.ready = "true";
 })().catch((error) => {
   const place = document.getElementById("problem");

@@ -134,7 +134,7 @@ mislabel.makeMap = (element, about, data, events) => {
           getPosition: { value: cached.positions, size: 2 },
           getFillColor: { value: scene.colours[v], size: 4 },
         } },
-        getRadius: POINT * scene.size, radiusMinPixels: Math.min(1.2, scene.size), radiusMaxPixels: 7 * scene.size,
+        getRadius: POINT * scene.size, radiusMinPixels: least(scene.shown.length) * scene.size, radiusMaxPixels: 7 * scene.size,
       }),
       new ScatterplotLayer({
         id: `rings-${id}`, ...flat,
@@ -156,6 +156,9 @@ mislabel.makeMap = (element, about, data, events) => {
       }),
     ]);
   }
+
+  // Radius in pixels at which few points are still seen, and many still tell apart.
+  const least = (count) => Math.min(3, Math.max(0.8, 1.2 * (50_000 / count) ** 0.25));
 
   const many = (view) => scene.rings[view].length > MANY_RINGS;
 

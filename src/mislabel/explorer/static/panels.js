@@ -137,12 +137,20 @@ mislabel.makePanels = (about, data, act) => {
     }
   }
 
-  const ORDERS = { index: "index", ...Object.fromEntries(SCORES.map((name) => [name, `${SCORE_NAMES[name]}, highest first`])) };
+  const ORDERS = { index: "index", random: "random, for a sample", ...Object.fromEntries(SCORES.map((name) => [name, `${SCORE_NAMES[name]}, highest first`])) };
+
+  // A number that looks random and is always the same (the finish of MurmurHash3).
+  function scatter(i) {
+    let h = i + 1;
+    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+    return (h ^ (h >>> 16)) >>> 0;
+  }
 
   // Examples in the order of the list.
   function ordered(chosen, order) {
     if (order === "index" || !Object.hasOwn(ORDERS, order)) return chosen;
-    const value = order === "memorization" ? (i) => data.inclusion[i] - data.exclusion[i] : (i) => data[order][i];
+    const value = order === "random" ? scatter : order === "memorization" ? (i) => data.inclusion[i] - data.exclusion[i] : (i) => data[order][i];
     const keys = Float64Array.from(chosen, (i) => { const v = value(i); return Number.isNaN(v) ? Infinity : -v; });
     const places = Uint32Array.from(chosen.keys()).sort((a, b) => keys[a] - keys[b] || a - b);
     return Uint32Array.from(places, (place) => chosen[place]);
@@ -224,5 +232,5 @@ mislabel.makePanels = (about, data, act) => {
     );
   }
 
-  return { make, legend, tip, example, ordered, list, matrix, marking, scoreText, shownIndex, SCORES, SCORE_NAMES };
+  return { PER_PAGE, make, legend, tip, example, ordered, list, matrix, marking, scoreText, shownIndex, SCORES, SCORE_NAMES };
 };
