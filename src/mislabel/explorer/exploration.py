@@ -236,7 +236,8 @@ def _clean_labels(sets: Mapping[str, NoisyLabels]) -> NDArray[np.int64] | None:
 
 def _set_of_scores(sets: Mapping[str, NoisyLabels], scores: "MemorizationScores") -> str:
     for name, one in sets.items():
-        if np.array_equal(one.labels[scores.index], scores.labels):
+        whole = scores.n_total == len(one)
+        if whole and np.array_equal(one.labels[scores.index], scores.labels):
             return name
     rule = "are of other labels than all that are shown; give theirs with --labels"
     raise InputError("scores", scores.title, rule)

@@ -61,8 +61,13 @@ def write_explorer(exploration: Exploration, folder: str | Path) -> Path:
         if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
             folder.replace(old / "page")
-            temporary.replace(folder)
-            shutil.rmtree(old)
+            try:
+                temporary.replace(folder)
+            except BaseException:
+                (old / "page").replace(folder)
+                raise
+            finally:
+                shutil.rmtree(old)
         else:
             temporary.replace(folder)
     finally:
@@ -86,8 +91,8 @@ def _write(exploration: Exploration, folder: Path) -> None:
         "columns": {name: column.to_json() for name, column in columns.items()},
         "images": None if sheets is None else sheets.to_json(),
     }
-    # JSON is JavaScript; what could end the script's element or line is escaped by ensure_ascii.
-    text = json.dumps(described, allow_nan=False, indent=1)
+    # JSON is JavaScript; what could end a line or be markup is escaped.
+    text = json.dumps(described, allow_nan=False, indent=1).replace("<", "\\u003c")
     (folder / "data" / "about.js").write_text(f"mislabel.about({text});\n", encoding="ascii")
     about = {"format": FORMAT, "mislabel": __version__, "key": exploration.key}
     (folder / MARKER).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

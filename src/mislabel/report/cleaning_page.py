@@ -17,6 +17,7 @@ from mislabel.cleaning.adaptive import MISLED, MISPLACED
 from mislabel.cleaning.cleaned import ADVICE
 from mislabel.errors import InputError
 from mislabel.files import write_text
+from mislabel.report.links import view_link
 from mislabel.report.receipts import json_text
 from mislabel.report.template import render
 from mislabel.words import MISSING, join, one_line, percent, plural
@@ -37,15 +38,18 @@ def write_cleaning_page(
     positions: NDArray[np.floating] | None = None,
     images: NDArray[np.uint8] | None = None,
     command: str = "",
+    explorer: str | None = None,
 ) -> Path:
     """Write what cleaning changed as one self-contained HTML file, and return its path.
 
     data: its name. positions: (N, 2) map, or None for a page without. images: (N, height, width,
     channels) uint8, or None where the examples are none. command: that made the labels.
+    explorer: address, from the page, of the ``index.html`` of an explorer of these labels, to which
+    the page links.
     Errors: `InputError` for a map or images that do not go with the labels.
     """
     page = render_cleaning_page(
-        cleaned, data=data, positions=positions, images=images, command=command
+        cleaned, data=data, positions=positions, images=images, command=command, explorer=explorer
     )
     path = Path(path)
     write_text(path, page)
@@ -59,6 +63,7 @@ def render_cleaning_page(
     positions: NDArray[np.floating] | None = None,
     images: NDArray[np.uint8] | None = None,
     command: str = "",
+    explorer: str | None = None,
 ) -> str:
     """The page as text; see `write_cleaning_page`."""
     if images is not None and (images.ndim != 4 or len(images) != len(cleaned)):
@@ -67,6 +72,7 @@ def render_cleaning_page(
     changes, quality = cleaned.changes(), cleaned.quality()
     return render(
         "cleaning.html.j2",
+        explorer=explorer,
         data=one_line(data, 80),
         sizes=f"{plural(len(cleaned), 'label')}, {cleaned.n_classes:,} classes",
         determined=cleaned.determined,
@@ -74,13 +80,13 @@ def render_cleaning_page(
         small_rates=f"{percent(MISPLACED, 0)} % of scattered noise and {percent(MISLED, 0)} % of "
         "patches",
         known=[] if quality is None else known_facts(quality),
-        maps=_map_panels(cleaned, positions),
+        maps=_map_panels(cleaned, positions, explorer),
         class_key=_class_key(cleaned) if positions is not None else [],
         change_panel=_change_panel(cleaned) if changes else [],
         rows=_change_rows(cleaned, changes[:ROWS]),
         n_kinds=len(changes),
         score_panels=_score_panels(cleaned),
-        cards=_cards(cleaned, images),
+        cards=_cards(cleaned, images, explorer),
         n_changed=f"{cleaned.n_changed:,}",
         facts=_facts(cleaned),
         command=command,
@@ -151,7 +157,9 @@ def _change_rows(
     ]
 
 
-def _map_panels(cleaned: CleanedLabels, positions: NDArray[np.floating] | None) -> list[Any]:
+def _map_panels(
+    cleaned: CleanedLabels, positions: NDArray[np.floating] | None, explorer: str | None
+) -> list[Any]:
     from mislabel.report.cleaning_figures import cleaned_map_figure
     from mislabel.report.embed import png_markup
     from mislabel.report.panels import Panel
@@ -162,7 +170,9 @@ def _map_panels(cleaned: CleanedLabels, positions: NDArray[np.floating] | None) 
     for corrected, title in ((False, "Labels as given"), (True, "Corrected labels")):
         figure = cleaned_map_figure(cleaned, positions, corrected=corrected)
         alt = f"Map of the examples, coloured by {title.lower()}; changed ones stand out."
-        panels.append(Panel(title=title, note="", image=png_markup(figure, alt=alt)))
+        colour = "corrected" if corrected else "given"
+        link = view_link(explorer, colour=colour, ring="changed")
+        panels.append(Panel(title=title, note="", image=png_markup(figure, alt=alt), link=link))
     return panels
 
 
@@ -205,7 +215,9 @@ def _class_key(cleaned: CleanedLabels) -> list[tuple[str, str]]:
     return [(to_hex(c), name) for c, name in zip(colours, _names(cleaned), strict=True)]
 
 
-def _cards(cleaned: CleanedLabels, images: NDArray[np.uint8] | None) -> list[dict[str, Any]]:
+def _cards(
+    cleaned: CleanedLabels, images: NDArray[np.uint8] | None, explorer: str | None
+) -> list[dict[str, Any]]:
     """The most surely wrong labels, the surest first."""
     from mislabel.report.memorization_list import image_markup
 
@@ -216,6 +228,7 @@ def _cards(cleaned: CleanedLabels, images: NDArray[np.uint8] | None) -> list[dic
     return [
         {
             "index": index,
+            "link": view_link(explorer, at=index),
             "image": image(index),
             "given": names[cleaned.labels[index]],
             "corrected": names[cleaned.corrected_labels[index]],

@@ -20,19 +20,25 @@ from mislabel.report.text import noise_names
 from mislabel.report.verdict import write_verdict
 
 
-def write_benchmark_page(results: BenchmarkResults, path: Path, *, epoch: str = "last") -> Path:
+def write_benchmark_page(
+    results: BenchmarkResults, path: Path, *, epoch: str = "last", explorer: str | None = None
+) -> Path:
     """Write the report of a benchmark as one self-contained HTML file, and return its path.
 
     epoch: how a curve becomes the figure that the verdict, the first table and the rate figures
     show, one of `EPOCH_CHOICES`; anything else is an `InputError`.
+    explorer: address, from the page, of the ``index.html`` of an explorer of the results
+    (`mislabel.explorer.runs.explore_benchmark`), to which the page links.
     """
     check_epoch(epoch, results)
     path = Path(path)
-    write_text(path, render_benchmark_page(results, epoch=epoch))
+    write_text(path, render_benchmark_page(results, epoch=epoch, explorer=explorer))
     return path
 
 
-def render_benchmark_page(results: BenchmarkResults, *, epoch: str = "last") -> str:
+def render_benchmark_page(
+    results: BenchmarkResults, *, epoch: str = "last", explorer: str | None = None
+) -> str:
     """The page as text; see `write_benchmark_page`."""
     from mislabel.report.panels import (
         class_key,
@@ -46,6 +52,7 @@ def render_benchmark_page(results: BenchmarkResults, *, epoch: str = "last") -> 
     others = [choice for choice in epoch_choices(results) if choice != epoch]
     return render(
         "benchmark.html.j2",
+        explorer=explorer,
         data=data_name(results.metadata),
         data_line=_data_line(results),
         epoch_words=EPOCH_CHOICES[epoch],
@@ -54,7 +61,7 @@ def render_benchmark_page(results: BenchmarkResults, *, epoch: str = "last") -> 
         other_tables=[(EPOCH_CHOICES[e], accuracy_table(results, e)) for e in others],
         rates=rate_panels(results, epoch) if results.cells else [],
         has_map=results.map is not None,
-        maps=map_panels(results),
+        maps=map_panels(results, explorer),
         class_key=class_key(results),
         transitions=transition_panels(results),
         curves=curve_panels(results),

@@ -21,17 +21,20 @@ from mislabel.report.figures import (
     transition_figure,
 )
 from mislabel.report.labelling import FEW_CLASSES, map_names
+from mislabel.report.links import view_link
 from mislabel.report.style import class_colours
 from mislabel.report.text import join, noise_names, one_line, percent, visible
 
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One figure of the page; `note` is a line of figures under its title."""
+    """One figure of the page; `note` is a line of figures under its title, `link` an address at
+    which an explorer shows the same."""
 
     title: str
     note: str
     image: Markup
+    link: str = ""
 
 
 def rate_panels(results: BenchmarkResults, epoch: str) -> list[Panel]:
@@ -52,8 +55,11 @@ def rate_panels(results: BenchmarkResults, epoch: str) -> list[Panel]:
     return panels
 
 
-def map_panels(results: BenchmarkResults) -> list[Panel]:
-    """The map with the clean classes, then with the wrong labels of each noise."""
+def map_panels(results: BenchmarkResults, explorer: str | None = None) -> list[Panel]:
+    """The map with the clean classes, then with the wrong labels of each noise.
+
+    explorer: address of one of the noises other than clean, in their order.
+    """
     if results.map is None:
         return []
     panels = []
@@ -64,12 +70,16 @@ def map_panels(results: BenchmarkResults) -> list[Panel]:
         named = len(results.class_names) <= FEW_CLASSES
         figure = map_figure(results.map, labels, results.class_names, names=named)
         alt = "Map of the training examples, coloured by clean class."
-        panels.append(Panel(title="Clean classes", note="", image=png_markup(figure, alt=alt)))
-    for column, name in _noisy(results):
+        image, link = png_markup(figure, alt=alt), view_link(explorer, colour="clean", ring="none")
+        panels.append(Panel(title="Clean classes", note="", image=image, link=link))
+    for number, (column, name) in enumerate(_noisy(results)):
         figure = map_figure(results.map, column.labels, results.class_names)
         alt = visible(f"Map of the training examples with the wrong labels of {name}.")
-        note = _flips(column.labels)
-        panels.append(Panel(title=name, note=note, image=png_markup(figure, alt=alt)))
+        image, link = (
+            png_markup(figure, alt=alt),
+            view_link(explorer, labels=number, ring="flipped"),
+        )
+        panels.append(Panel(title=name, note=_flips(column.labels), image=image, link=link))
     return panels
 
 

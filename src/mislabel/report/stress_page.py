@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mislabel.files import write_text
+from mislabel.report.links import view_link
 from mislabel.report.receipts import data_sizes, json_text, run_command, run_data, run_facts
 from mislabel.report.stress_tables import (
     area_rows,
@@ -39,14 +40,18 @@ def write_stress_page(
     *,
     logs: Mapping[str, str] = _NO_LOGS,
     level: float = LEVEL,
+    explorer: str | None = None,
 ) -> Path:
     """Write the page of a stress test, and return its path.
 
     logs: the end of the output of trainings, by `StressCell.log`; shown for those that failed.
-    level: of the intervals; take that of the verdict.
+    level: of the intervals; take that of the verdict. explorer: address, from the page, of the
+    ``index.html`` of an explorer of the test (`mislabel.explorer.runs.explore_stress`), to which
+    the page links.
     """
     path = Path(path)
-    write_text(path, render_stress_page(results, verdict, logs=logs, level=level))
+    page = render_stress_page(results, verdict, logs=logs, level=level, explorer=explorer)
+    write_text(path, page)
     return path
 
 
@@ -56,6 +61,7 @@ def render_stress_page(
     *,
     logs: Mapping[str, str] = _NO_LOGS,
     level: float = LEVEL,
+    explorer: str | None = None,
 ) -> str:
     """The page as text; see `write_stress_page`."""
     from mislabel.report.stress_panels import class_panels, fitted_panels, loss_panels, rate_panels
@@ -63,6 +69,7 @@ def render_stress_page(
     shows_state = bool(verdict.decisions) or verdict.state != "pass"
     return render(
         "stress.html.j2",
+        explorer=explorer,
         code=_code(results),
         test_line=_test_line(results),
         state=verdict.state if shows_state else "",
@@ -77,6 +84,8 @@ def render_stress_page(
         fitted=fitted_panels(results, level=level),
         subjects=subject_names(results),
         rows=stress_rows(results, level=level),
+        seed=results.seeds[0],
+        label_links=_label_links(results, explorer),
         caption=stress_caption(results, level=level),
         areas=area_rows(results, level=level),
         failed=[(name, why, _tail(logs.get(c.log, ""))) for c, name, why in failed_rows(results)],
@@ -84,6 +93,15 @@ def render_stress_page(
         command=run_command(results.metadata),
         metadata=json_text(results.metadata),
     )
+
+
+def _label_links(results: StressResults, explorer: str | None) -> dict[str, str]:
+    """Where an explorer shows the labels of each noise, by its spec."""
+    shown = [] if explorer is None else results.rates
+    return {
+        noise.spec: view_link(explorer, labels=number, ring="flipped")
+        for number, noise in enumerate(shown)
+    }
 
 
 def _code(results: StressResults) -> str:

@@ -29,7 +29,7 @@ mislabel.makeSets = (about, data) => {
         return mask((i) => labels[i] !== clean[i] && inclusion[i] > high.inclusion && exclusion[i] > high.exclusion);
       case "memorized": return mask((i) => inclusion[i] - exclusion[i] > high.memorization);
       case "changed": return mask((i) => labels[i] !== data.corrected[i]);
-      default: return mask((i) => data.noise[i] > high.noise);
+      default: return mask((i) => data.noise[i] > Math.fround(high.noise)); // as in Python
     }
   }
 
