@@ -5,9 +5,11 @@
   const start = performance.now();
   const MOST_CORNERS = 60;
 
+  // The first problems stay: what follows from them says less.
   function problem(text) {
+    const lines = $("problem").textContent.split("\n").filter(Boolean);
+    if (lines.length < 3 && !lines.includes(text)) $("problem").textContent = [...lines, text].join("\n");
     $("problem").hidden = false;
-    $("problem").textContent = text;
   }
   addEventListener("unhandledrejection", (event) => problem(String(event.reason?.message ?? event.reason)));
 
@@ -98,7 +100,10 @@
   // RGBA of the shown points, in their order.
   function paint(by, set) {
     const found = new Uint8Array(4 * shown.length);
-    const put = (k, [r, g, b], alpha) => { found[4 * k] = r; found[4 * k + 1] = g; found[4 * k + 2] = b; found[4 * k + 3] = alpha; };
+    const put = (k, colour, alpha) => {
+      for (let part = 0; part < 3; part++) found[4 * k + part] = colour[part];
+      found[4 * k + 3] = alpha;
+    };
     const byClass = { given: data.labels[set], clean: data.clean, corrected: data.corrected }[by];
     if (byClass) {
       for (let k = 0; k < shown.length; k++) put(k, about.classColours[byClass[shown[k]]], 215);

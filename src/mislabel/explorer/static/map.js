@@ -2,6 +2,7 @@
 "use strict";
 mislabel.makeMap = (element, about, data, events) => {
   const { Deck, OrthographicView, ScatterplotLayer, PolygonLayer } = deck;
+  const { DotsLayer } = mislabel;
   const VIEWS = ["left", "right"];
   const MANY_RINGS = 2000; // are drawn smaller and thinner
   const POINT = 0.3; // radius in units of the map; 30 neighbours lie within 1.67 of them
@@ -128,19 +129,14 @@ mislabel.makeMap = (element, about, data, events) => {
     const ink = dark ? [255, 255, 255] : [0, 0, 0];
     const flat = { parameters: { depthCompare: "always", depthWriteEnabled: false } };
     return VIEWS.slice(0, scene.views).flatMap((id, v) => [
-      new ScatterplotLayer({
-        id: `points-${id}`, ...flat,
-        data: { length: scene.shown.length, attributes: {
-          getPosition: { value: cached.positions, size: 2 },
-          getFillColor: { value: scene.colours[v], size: 4 },
-        } },
-        getRadius: POINT * scene.size, radiusMinPixels: least(scene.shown.length) * scene.size, radiusMaxPixels: 7 * scene.size,
+      new DotsLayer({
+        id: `points-${id}`, positions: cached.positions, colors: scene.colours[v],
+        radius: POINT * scene.size, least: least(scene.shown.length) * scene.size, most: 7 * scene.size,
       }),
-      new ScatterplotLayer({
-        id: `rings-${id}`, ...flat,
-        data: { length: scene.rings[v].length, attributes: { getPosition: { value: positionsOf(scene.rings[v]), size: 2 } } },
-        filled: false, stroked: true, getLineColor: [...ink, many(v) ? 150 : 255], lineWidthUnits: "pixels", getLineWidth: many(v) ? 0.8 : 1.4,
-        getRadius: (many(v) ? 1.5 : 2.2) * POINT * scene.size, radiusMinPixels: many(v) ? 1.8 : 3.2, radiusMaxPixels: 11 * scene.size,
+      new DotsLayer({
+        id: `rings-${id}`, positions: positionsOf(scene.rings[v]), colors: inked(scene.rings[v].length, ink, many(v) ? 150 : 255),
+        radius: (many(v) ? 1.5 : 2.2) * POINT * scene.size, least: many(v) ? 1.8 : 3.2, most: 11 * scene.size,
+        width: many(v) ? 0.8 : 1.4,
       }),
       new PolygonLayer({
         id: `lasso-${id}`, ...flat,
@@ -155,6 +151,12 @@ mislabel.makeMap = (element, about, data, events) => {
         getRadius: 3 * POINT * scene.size, radiusMinPixels: 8, radiusMaxPixels: 16 * scene.size,
       }),
     ]);
+  }
+
+  function inked(count, [r, g, b], alpha) {
+    const found = new Uint8Array(4 * count);
+    for (let k = 0; k < count; k++) found.set([r, g, b, alpha], 4 * k);
+    return found;
   }
 
   // Radius in pixels at which few points are still seen, and many still tell apart.
