@@ -32,16 +32,24 @@ class _Files(http.server.SimpleHTTPRequestHandler):
 
     def send_head(self):  # type: ignore[no-untyped-def]
         host = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host")
-        inside = Path(self.translate_path(self.path)).resolve()
-        root = Path(self.directory).resolve()
         if host not in (HOST, "localhost"):
             # another name for this machine: a page elsewhere that had its name point here
             self.send_error(421)
-        elif not inside.is_relative_to(root) or (inside.is_dir() and inside != root):
+        elif not self._is_there():
             self.send_error(404)
         else:
             return super().send_head()
         return None
+
+    def _is_there(self) -> bool:
+        """Whether the path leads to a file, or to the page, and no link to elsewhere."""
+        root = Path(self.directory).resolve()
+        try:
+            file = Path(self.translate_path(self.path)).resolve()
+            file = file / "index.html" if file == root else file
+            return file.is_relative_to(root) and file.is_file()
+        except (OSError, ValueError):  # too long, or no path at all
+            return False
 
     def end_headers(self) -> None:
         self.send_header("X-Content-Type-Options", "nosniff")
