@@ -24,6 +24,7 @@ from mislabel.data import Dataset
 from mislabel.errors import InputError
 from mislabel.explorer import RINGS, Exploration
 from mislabel.labels import NoisyLabels
+from mislabel.memorization import MemorizationScores
 
 HIGH = {"inclusion": 0.6, "exclusion": 0.6, "memorization": 0.6, "noise": 0.5}
 OTHERS = {"inclusion": 0.3, "exclusion": 0.9, "memorization": 0.3, "noise": 0.6}
@@ -70,10 +71,13 @@ def test_rings_are_those_of_the_slow_twin(name: str, high: dict[str, float]) -> 
 def test_rings_worked_by_hand() -> None:
     """Examples 0 and 1 lie exactly at a threshold, 5 is not known, 6 is right, 7 has no scores."""
     given = NoisyLabels([1, 1, 1, 1, 1, 1, 0, 1], clean_labels=np.zeros(8, dtype=int))
-    found = scores(
-        [0.6, 0.9, 0.61, 0.9, 1.0, 0.9, 0.9], [0.9, 0.6, 0.61, 0.3, 0.4, np.nan, 0.9],
-        labels=given.labels[:7], clean_labels=np.zeros(7, dtype=int), class_names=("a", "b"),
-    )  # fmt: skip
+    found = MemorizationScores.of(
+        given,
+        index=np.arange(7),
+        inclusion=np.array([0.6, 0.9, 0.61, 0.9, 1.0, 0.9, 0.9]),
+        exclusion=np.array([0.9, 0.6, 0.61, 0.3, 0.4, np.nan, 0.9]),
+        provenance={"estimator": "made-up"},
+    )
     shown = Exploration.of(places()[:8], {"one": given}, scores=found)
     rings = shown.rings("one")
     assert np.flatnonzero(rings["flipped"]).tolist() == [0, 1, 2, 3, 4, 5, 7]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from explorer_examples import SETS, C, N, bare, exploration, label_sets, places
 
-from cleaned_examples import undetermined
+from cleaned_examples import points, undetermined
 from mislabel.errors import InputError
 from mislabel.explorer import Exploration, page, write_explorer
 from mislabel.explorer.page import MARKER, STATIC, check_explorer_folder
@@ -237,8 +237,6 @@ def test_scripts_are_listed_in_the_page(tmp_path: Path) -> None:
 def test_warning_of_undetermined_labels(tmp_path: Path) -> None:
     done = undetermined()
     sets = {"one": NoisyLabels(done.labels, n_classes=3)}
-    shown = Exploration.of(
-        np.zeros((len(done), 2)) + np.arange(len(done))[:, None], sets, cleaned=done
-    )
+    shown = Exploration.of(points(), sets, cleaned=done)
     write_explorer(shown, tmp_path / "page")
     assert about(tmp_path / "page")["warning"] == done.warning is not None
