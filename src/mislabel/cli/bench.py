@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mislabel.cli.explorer_option import (
+    ExplorerFolder,
+    RunData,
+    check_explorer,
+    examples_again,
+    print_pages,
+    write_explorer_beside,
+)
 from mislabel.cli.options import (
     Augment,
     Data,
@@ -188,26 +196,43 @@ def report(
         Path | None, typer.Option("--output", "-o", help="The page; RUN/report.html by default.")
     ] = None,
     epoch: Epoch = "last",
+    explorer: ExplorerFolder = None,
+    data: RunData = None,
+    image_size: ImageSize = None,
     json: Json = False,
 ) -> None:
     """Write the page of a run: one HTML file that opens from disk.
 
-    Example: mislabel bench report runs/c10 -o page.html
+    Example: mislabel bench report runs/c10 -o page.html --explorer labels --data cifar10:PATH
     """
     from mislabel.benchmark import load_results
+    from mislabel.benchmark.results import check_epoch
     from mislabel.outputs import check_file
     from mislabel.report import write_benchmark_page
 
     if output is not None:
         check_file(output, "output")
+    page = run / "report.html" if output is None else output
+    check_explorer(explorer, page, data=data, image_size=image_size)
     results = load_results(run)
-    page = write_benchmark_page(results, output or run / "report.html", epoch=epoch)
-    if json:
-        import json as json_module
+    check_epoch(epoch, results)
+    address = None
+    if explorer is not None:
+        address = _write_explorer(results, explorer, page, data, image_size)
+    write_benchmark_page(results, page, epoch=epoch, explorer=address)
+    print_pages(page, explorer, json)
 
-        print(json_module.dumps({"page": str(page)}))
-    else:
-        print(page)
+
+def _write_explorer(
+    results: "BenchmarkResults", folder: Path, page: Path, data: str | None, image_size: int | None
+) -> str:
+    from mislabel.explorer.runs import explore_benchmark
+
+    with progress_bar("Exploring") as (say, _):
+        say("Loading the examples")
+        dataset = examples_again(results.metadata, data, image_size)
+        say("Writing the explorer")
+        return write_explorer_beside(explore_benchmark(results, dataset), folder, page)
 
 
 @app.command()

@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mislabel.cli.explorer_option import (
+    ExplorerFolder,
+    check_explorer,
+    write_explorer_beside,
+)
 from mislabel.cli.memorize_estimate import read_labels
 from mislabel.cli.options import (
     Data,
@@ -25,6 +30,8 @@ from mislabel.cli.options import (
 if TYPE_CHECKING:
     from mislabel.benchmark.inputs import InputOptions, LabelInputs
     from mislabel.cleaning import CleanedLabels
+    from mislabel.explorer import Exploration
+    from mislabel.labels import NoisyLabels
 
 UNDETERMINED = 1
 "Exit status with --require-determined where the labels do not determine the classes."
@@ -59,6 +66,7 @@ def clean(
         typer.Option("--report", help="Page of what changed; by default beside the file, .html."),
     ] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no page.")] = False,
+    explorer: ExplorerFolder = None,
     require_determined: Annotated[
         bool,
         typer.Option(
@@ -83,6 +91,7 @@ def clean(
     from mislabel.benchmark.inputs import InputOptions, LabelInputs
 
     page = _check_outputs(output, labels, report, no_report)
+    check_explorer(explorer, output, page)
     options = InputOptions(
         data=data,
         image_size=image_size,
@@ -107,11 +116,17 @@ def clean(
             seed=seed,
             progress=count,
         )
+        exploration = None
+        if explorer is not None:
+            exploration = _explore(inputs, _title(labels, column), given, cleaned)
     cleaned.save(output)
+    address = None
+    if explorer is not None and exploration is not None:
+        address = write_explorer_beside(exploration, explorer, page)
     if page is not None:
         words = {"labels": labels, "column": column, "approximate": approximate}
-        _write_page(cleaned, page, inputs, _command(options, output, words))
-    _print(cleaned, output, page, json)
+        _write_page(cleaned, page, inputs, _command(options, output, words), address)
+    _print(cleaned, output, page, explorer, json)
     if require_determined and not cleaned.determined:
         raise typer.Exit(UNDETERMINED)
 
@@ -135,7 +150,31 @@ def _check_outputs(
     return page
 
 
-def _write_page(cleaned: "CleanedLabels", page: Path, inputs: "LabelInputs", command: str) -> None:
+def _title(labels: str | None, column: str | None) -> str:
+    """What the labels are called in the explorer."""
+    if labels is None or not Path(labels).is_file():
+        return labels or "labels"
+    return Path(labels).stem if column is None else f"{Path(labels).stem}:{column}"
+
+
+def _explore(
+    inputs: "LabelInputs", title: str, labels: "NoisyLabels", cleaned: "CleanedLabels"
+) -> "Exploration":
+    from mislabel.explorer import Exploration
+
+    place, features = inputs.map, inputs.given_features
+    return Exploration.of_dataset(
+        inputs.dataset, place, {title: labels}, features=features, cleaned=cleaned
+    )
+
+
+def _write_page(
+    cleaned: "CleanedLabels",
+    page: Path,
+    inputs: "LabelInputs",
+    command: str,
+    explorer: str | None,
+) -> None:
     from mislabel.report.cleaning_page import write_cleaning_page
 
     dataset = inputs.dataset
@@ -143,9 +182,10 @@ def _write_page(cleaned: "CleanedLabels", page: Path, inputs: "LabelInputs", com
         cleaned,
         page,
         data=dataset.name,
-        positions=inputs.given_map,
+        positions=inputs.given_map if explorer is None else inputs.map,
         images=dataset.x_train if dataset.is_image else None,
         command=command,
+        explorer=explorer,
     )
 
 
@@ -165,7 +205,9 @@ def _command(options: "InputOptions", output: Path, words: dict[str, Any]) -> st
     return shlex.join([*spelt, "-o", output.name])
 
 
-def _print(cleaned: "CleanedLabels", output: Path, page: Path | None, json: bool) -> None:
+def _print(
+    cleaned: "CleanedLabels", output: Path, page: Path | None, explorer: Path | None, json: bool
+) -> None:
     from mislabel.cleaning.cleaned import ADVICE
     from mislabel.report.cleaning_page import headlines, known_facts
 
@@ -173,6 +215,8 @@ def _print(cleaned: "CleanedLabels", output: Path, page: Path | None, json: bool
         warn(f"{cleaned.warning}; {ADVICE}")
     if json:
         files = {"cleaned": str(output), "page": None if page is None else str(page)}
+        if explorer is not None:
+            files["explorer"] = str(explorer / "index.html")
         print_json(files | cleaned.summary())
         return
     print(f"{output}: cleaned labels of {len(cleaned):,} examples")
@@ -186,3 +230,5 @@ def _print(cleaned: "CleanedLabels", output: Path, page: Path | None, json: bool
         print("\n".join(f"  {term:<{width}} {figure:>7}" for term, figure in facts))
     if page is not None:
         print(f"Page: {page.absolute().as_uri()}")
+    if explorer is not None:
+        print(f"Explorer: {(explorer / 'index.html').absolute().as_uri()}")

@@ -77,3 +77,16 @@ def write_explorer_beside(exploration: "Exploration", folder: Path, page: Path |
 
     write_explorer(exploration, folder)
     return "" if page is None else explorer_address(folder, page)
+
+
+def print_pages(page: Path, folder: Path | None, json: bool) -> None:
+    """The page of a run and its explorer's on stdout."""
+    pages = {"page": str(page)}
+    if folder is not None:
+        pages["explorer"] = str(folder / "index.html")
+    if json:
+        import json as json_module
+
+        print(json_module.dumps(pages))
+    else:
+        print("\n".join(pages.values()))

@@ -6,6 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mislabel.cli.explorer_option import (
+    ExplorerFolder,
+    RunData,
+    check_explorer,
+    examples_again,
+    print_pages,
+    write_explorer_beside,
+)
 from mislabel.cli.options import (
     Data,
     Device,
@@ -27,6 +35,7 @@ from mislabel.cli.options import (
 from mislabel.errors import InputError
 
 if TYPE_CHECKING:
+    from mislabel.explorer import Exploration
     from mislabel.stress import StressResults, StressTest
     from mislabel.stress.decisions import Verdict
     from mislabel.stress.planning import Plan
@@ -275,24 +284,63 @@ def report(
         Path | None, typer.Option("--output", "-o", help="The page; RUN/report.html by default.")
     ] = None,
     threshold: Thresholds = None,
+    explorer: ExplorerFolder = None,
+    map: Map = None,
+    data: RunData = None,
+    image_size: ImageSize = None,
     json: Json = False,
 ) -> None:
     """Write the page of a test: one HTML file that opens from disk, the verdict first.
 
-    Example: mislabel stress report runs/mine -o page.html
+    The explorer shows the labels of the first seed, on a map that is given or drawn of the data.
+
+    Example: mislabel stress report runs/mine -o page.html --explorer labels --data cifar10:PATH
+    --map map.parquet
     """
     from mislabel.outputs import check_file
     from mislabel.stress import decide, load_stress
 
     if output is not None:
         check_file(output, "output")
+    page = run / "report.html" if output is None else output
+    check_explorer(explorer, page, map=map, data=data, image_size=image_size)
     results = load_stress(run)
     verdict = decide(results, results.thresholds if threshold is None else threshold)
-    page = _write_page(results, verdict, run, output or run / "report.html")
-    if json:
-        print_json({"page": str(page)})
-    else:
-        print(page)
+    address = None
+    if explorer is not None:
+        with progress_bar("Exploring") as (say, _):
+            exploration = _explore(results, run, map, data, image_size, say)
+            say("Writing the explorer")
+            address = write_explorer_beside(exploration, explorer, page)
+    _write_page(results, verdict, run, page, explorer=address)
+    print_pages(page, explorer, json)
+
+
+def _explore(
+    results: "StressResults",
+    run: Path,
+    map: Path | None,
+    data: str | None,
+    image_size: int | None,
+    say: Callable[[str], None],
+) -> "Exploration":
+    """The labels of a test on the given map, or on one that is drawn as for its noise."""
+    from mislabel.benchmark.inputs import InputOptions, LabelInputs
+    from mislabel.explorer.runs import explore_stress
+    from mislabel.features import load_map
+
+    say("Loading the examples")
+    dataset = examples_again(results.metadata, data, image_size)
+    if map is not None:
+        rows = load_map(map)
+        aligned = rows if dataset is None else dataset.align(rows, "map")
+        return explore_stress(results, run, aligned, dataset)
+    if dataset is None:
+        rule = "is needed by --explorer, as the test keeps none; give it, or --data to draw one of"
+        raise InputError("map", None, rule)
+    identity = results.metadata["identity"]
+    options = InputOptions(data=dataset.name, encoder=identity["encoder"], seed=identity["seed"])
+    return explore_stress(results, run, LabelInputs(options, dataset, say).map, dataset)
 
 
 def suites(json: Json = False) -> None:
@@ -410,13 +458,20 @@ def _show(
     raise typer.Exit(verdict.exit_status)
 
 
-def _write_page(results: "StressResults", verdict: "Verdict", folder: Path, path: Path) -> Path:
+def _write_page(
+    results: "StressResults",
+    verdict: "Verdict",
+    folder: Path,
+    path: Path,
+    *,
+    explorer: str | None = None,
+) -> Path:
     from mislabel.report.stress_page import write_stress_page
     from mislabel.stress.store import StressFolder
 
     tail: Callable[[Any], str] = StressFolder(folder).log_tail
     logs = {cell.log: tail(cell) for cell in results.failures}
-    return write_stress_page(results, verdict, path, logs=logs)
+    return write_stress_page(results, verdict, path, logs=logs, explorer=explorer)
 
 
 def _print_verdict(results: "StressResults", verdict: "Verdict") -> None:

@@ -86,13 +86,14 @@ def _explore(
     sets: Mapping[str, NoisyLabels],
     dataset: Dataset | None,
 ) -> Exploration:
+    from mislabel.report.receipts import data_name
+
     if dataset is not None:
         return Exploration.of_dataset(dataset, positions, sets)
-    identity = results.metadata["identity"]
     return Exploration.of(
         positions,
         sets,
-        name=identity["data"],
+        name=data_name(results.metadata),
         class_names=results.class_names,
-        fingerprint=identity["data_sha256"],
+        fingerprint=results.metadata["identity"]["data_sha256"],
     )
