@@ -1,11 +1,19 @@
-"""Files: atomic writing, JSON that is the same for the same content, and hashes."""
+"""Files: atomic writing, safe reading, JSON that is the same for the same content, and hashes.
+
+Whatever is read may be damaged or made to do harm. `UNREADABLE` is what readers then raise, and
+`check_unpacked` and `check_plain` are the bounds that every reader of packed files keeps.
+"""
 
 import contextlib
 import hashlib
 import json
+import lzma
 import os
+import struct
 import tempfile
 import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +23,16 @@ from numpy.typing import DTypeLike, NDArray
 
 from mislabel.errors import InputError
 
-_NOT_AN_ARRAY = (
-    EOFError, MemoryError, OverflowError, RuntimeWarning, SyntaxError, TypeError, UserWarning,
-    ValueError, tokenize.TokenError,
+UNREADABLE = (
+    OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+    RuntimeError, MemoryError, SyntaxError, UserWarning, RuntimeWarning, struct.error,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
-"What a damaged header makes NumPy raise."
+"What a damaged file makes NumPy, zipfile, json and Arrow raise, and code that reads its values."
+LARGEST_JSON = 2**28
+"Bytes of a JSON file."
+UNPACKED_FREE, UNPACKED_RATIO = 2**30, 200
+"A file may unpack to so many bytes, and to more where that is at most so many times its own size."
 _HASHED_AT_ONCE = 2**20
 "Bytes that are converted to another type at a time."
 
@@ -56,10 +69,14 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, argument: str) -> Any:
-    """Read JSON; a missing or broken file is an `InputError` that names `argument`."""
+    """Read JSON; a missing or broken file is an `InputError` that names `argument`.
+
+    Broken is also what nests too deep for Python, or has more than `LARGEST_JSON` bytes.
+    """
     try:
+        check_plain(path, LARGEST_JSON)
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(argument, str(path), f"cannot be read as JSON ({error})") from error
 
 
@@ -69,16 +86,69 @@ def read_npy(path: Path, *, mapped: bool = False) -> NDArray[Any]:
     Nothing in the file is executed, and no more memory is taken than the file is long.
     mapped: memory-map the file read-only instead of reading it.
     """
+    check_plain(path)
     with path.open("rb") as file:
         if file.read(4) == b"PK\x03\x04":
             raise ValueError("it is an archive of arrays; a single .npy is expected")
-    try:
+    with _as_value_error(keep=OSError):
         array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
-    except _NOT_AN_ARRAY as error:
+        return array if mapped else np.array(array)
+
+
+@contextlib.contextmanager
+def open_npz(path: Path) -> Iterator[Any]:
+    """The archive of an ``.npz`` file, to take arrays from by name; it is closed in any case.
+
+    Nothing in it is executed. What is wrong with it, also what comes out while arrays are taken
+    from it, is a `ValueError`; so is an archive that unpacks to far more than its own size. A file
+    that is not there is an `OSError`.
+    """
+    check_plain(path)
+    with (
+        _as_value_error(keep=OSError),
+        path.open("rb") as file,
+        np.lib.npyio.NpzFile(file, allow_pickle=False) as archive,
+    ):
+        members = [] if archive.zip is None else archive.zip.infolist()
+        check_unpacked(sum(member.file_size for member in members), path.stat().st_size)
+        yield archive
+
+
+def check_plain(path: Path, most: int | None = None) -> None:
+    """Raise where a path is no plain file (`OSError`) or has more bytes than `most` (`ValueError`).
+
+    What is no plain file, a pipe or a device, might never end.
+    """
+    size = path.stat().st_size
+    if not path.is_file():
+        raise OSError("it is no plain file")
+    if most is not None and size > most:
+        raise ValueError(f"it has {size:,} bytes; at most {most:,} are read")
+
+
+def check_unpacked(unpacked: int, packed: int) -> None:
+    """Raise `ValueError` where a file of `packed` bytes would unpack to far more than it may."""
+    if unpacked > max(UNPACKED_FREE, UNPACKED_RATIO * packed):
+        rule = f"it unpacks to {unpacked:,} bytes, more than {UNPACKED_RATIO} times its own size"
+        raise ValueError(f"{rule}; store it less tightly packed")
+
+
+def error_line(error: BaseException) -> str:
+    """What an error says, on one line of at most 200 characters."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+@contextlib.contextmanager
+def _as_value_error(*, keep: type[Exception]) -> Iterator[None]:
+    """Errors of a damaged file as `ValueError`, but those that are one, or of the kind `keep`."""
+    try:
+        yield
+    except (InputError, keep):
+        raise
+    except UNREADABLE as error:
         if "Python objects" in str(error):
             raise ValueError("it holds pickled objects, which are never loaded") from error
-        raise ValueError(" ".join(str(error).split())) from error
-    return array if mapped else np.array(array)
+        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 def canonical_json(value: Any) -> str:

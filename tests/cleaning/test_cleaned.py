@@ -273,7 +273,7 @@ def test_broken_and_missing_files(tmp_path: Path) -> None:
         (lambda t: t.set_column(0, "sample_id", pa.array(np.arange(N) + 1)), "must count 0, 1, 2"),
         (lambda t: t.drop_columns(["sample_id"]), "sample_id"),
         (lambda t: t.append_column("target_9", t["target_0"]), "unknown columns among"),
-        (lambda t: t.append_column("target_0", t["target_0"]), "Multiple matches"),
+        (lambda t: t.append_column("target_0", t["target_0"]), "has a column twice"),
         (lambda t: t.drop_columns(["noise_score"]), "noise_scores"),
         (lambda t: t.slice(0, 10), "its arrays are not those of its receipt"),
     ],

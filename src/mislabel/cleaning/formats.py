@@ -17,9 +17,6 @@ the published files.) An archive has the arrays ``labels``, ``corrected_labels``
 takes only what agrees with the receipt in every place.
 """
 
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,10 +26,19 @@ from numpy.typing import NDArray
 
 from mislabel.cleaning.cleaned import GENERATOR, CleanedLabels
 from mislabel.errors import InputError
-from mislabel.files import atomic_path, hash_array, read_json, write_json
+from mislabel.files import (
+    UNREADABLE,
+    atomic_path,
+    error_line,
+    hash_array,
+    open_npz,
+    read_json,
+    write_json,
+)
 from mislabel.labels.check import check_labels
 from mislabel.labels.formats import receipt_path
 from mislabel.outputs import check_file
+from mislabel.tables import read_csv, read_parquet
 
 SUFFIXES = (".csv", ".parquet", ".npz")
 Arrays = dict[str, NDArray[Any]]
@@ -44,12 +50,6 @@ _COLUMNS = {
     "clean_label": "clean_labels",
 }
 "Columns of a table, by the name of their array."
-_UNREADABLE = (
-    OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, SyntaxError,
-    OverflowError, UserWarning, RuntimeWarning, zipfile.BadZipFile, zlib.error,
-    tokenize.TokenError,
-)  # fmt: skip
-"What a damaged file makes its reader raise; Arrow's errors are among them."
 
 
 def check_cleaned_file(path: Path, argument: str = "path") -> None:
@@ -94,8 +94,8 @@ def load_cleaned(path: str | Path, argument: str = "cleaned") -> CleanedLabels:
     try:
         arrays = _read_archive(path) if path.suffix == ".npz" else _read_table(path)
         return _checked(arrays, receipt)
-    except _UNREADABLE as error:
-        text = str(error) if isinstance(error, InputError) else " ".join(str(error).split())[:200]
+    except UNREADABLE as error:
+        text = str(error) if isinstance(error, InputError) else error_line(error)
         raise InputError(argument, str(path), f"is no file of cleaned labels ({text})") from error
 
 
@@ -116,9 +116,7 @@ def _write_table(arrays: Arrays, file: Any, *, csv: bool) -> None:
 
 
 def _read_table(path: Path) -> Arrays:
-    from pyarrow import csv, parquet
-
-    table = csv.read_csv(path) if path.suffix == ".csv" else parquet.read_table(path)
+    table = read_csv(path) if path.suffix == ".csv" else read_parquet(path)
     names = table.column_names
     columns = {name: column.to_numpy() for name, column in zip(names, table.columns, strict=True)}
     if len(columns) < len(names):
@@ -134,7 +132,7 @@ def _read_table(path: Path) -> Arrays:
 
 
 def _read_archive(path: Path) -> Arrays:
-    with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+    with open_npz(path) as archive:
         return {name: np.asarray(archive[name]) for name in archive.files}
 
 

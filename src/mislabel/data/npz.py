@@ -4,9 +4,7 @@ Images are uint8 of shape (N, height, width, channels) or (N, height, width); an
 features, numbers of shape (N, d). Class names are optional. No pickle is ever read.
 """
 
-import tokenize
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +15,11 @@ from mislabel.data.dataset import Dataset
 from mislabel.data.file_labels import check_file_labels
 from mislabel.data.source import SourceRecord
 from mislabel.errors import InputError
+from mislabel.files import error_line, open_npz
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 NAMES_KEY = "class_names"
 AUGMENT_FROM = 24
-_UNREADABLE = (
-    ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
-    OverflowError, SyntaxError, TypeError, UserWarning, RuntimeWarning, tokenize.TokenError,
-)  # fmt: skip
-"What a damaged archive, or a damaged header in it, makes zipfile and NumPy raise."
 
 
 def load(path: Path | None, image_size: int | None) -> Dataset:
@@ -67,8 +61,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         raise InputError("data", str(path), "is not an .npz file, or it is cut short")
     key = "content"
     try:
-        # np.load would look at the first bytes to choose a reader; this one never unpickles.
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+        with open_npz(path) as archive:
             missing = [key for key in KEYS if key not in archive.files]
             if missing:
                 found = ", ".join(archive.files) or "nothing"
@@ -81,8 +74,8 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
             return arrays
     except InputError:
         raise
-    except _UNREADABLE as error:
-        text = " ".join(str(error).split())[:200]
+    except (ValueError, OSError) as error:
+        text = error_line(error)
         if "Object arrays" in text:
             text = "it holds pickled objects, which are never loaded"
         raise InputError("data", str(path), f"its {key} cannot be read ({text})") from error

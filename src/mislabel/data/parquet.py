@@ -12,7 +12,8 @@ from mislabel.cache import cached_array
 from mislabel.data.file_labels import check_file_labels
 from mislabel.data.images import decode_images
 from mislabel.errors import InputError
-from mislabel.files import hash_file
+from mislabel.files import UNREADABLE, error_line, hash_file
+from mislabel.tables import read_parquet, read_schema
 
 IMAGE_COLUMNS = ("img", "image")
 
@@ -89,23 +90,17 @@ class HubTable:
 
 
 def _read_schema(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        rule = f"cannot be read as Parquet ({error})"
+        schema = read_schema(path)
+    except UNREADABLE as error:
+        rule = f"cannot be read as Parquet ({error_line(error)})"
         raise InputError("data", str(path), rule) from error
     return schema
 
 
 def _read_column(path: Path, column: str) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        return pq.ParquetFile(path).read(columns=[column])[column]
-    except (pa.ArrowException, OSError, ValueError) as error:
-        rule = f"cannot be read as Parquet ({error})"
+        return read_parquet(path, [column])[column]
+    except UNREADABLE as error:
+        rule = f"cannot be read as Parquet ({error_line(error)})"
         raise InputError("data", str(path), rule) from error

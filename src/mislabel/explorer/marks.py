@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.errors import InputError
+from mislabel.files import UNREADABLE
 from mislabel.labels import NoisyLabels, load_labels
+from mislabel.tables import read_csv
 
 MARKS = ("right", "wrong", "unsure", "new")
 GENERATOR = "explorer-marks"
@@ -62,17 +64,17 @@ def read_marks(path: str | Path, argument: str = "marks") -> Marks:
     Errors: `InputError` for a file that is none, was changed since, or has no mark.
     """
     import pyarrow as pa
-    from pyarrow import csv
+    from pyarrow.csv import ConvertOptions
 
     path = Path(path)
     after = load_labels(path, argument=argument)
     if after.receipt.generator != GENERATOR:
         raise InputError(argument, str(path), "is no file of marks, or its receipt is missing")
     before = load_labels(path, column="original_label", argument=argument)
-    options = csv.ConvertOptions(include_columns=["mark"], column_types={"mark": pa.string()})
+    options = ConvertOptions(include_columns=["mark"], column_types={"mark": pa.string()})
     try:
-        marks = csv.read_csv(path, convert_options=options)["mark"].to_numpy().astype(np.str_)
-    except (pa.ArrowException, KeyError) as error:
+        marks = read_csv(path, options)["mark"].to_numpy().astype(np.str_)
+    except UNREADABLE as error:
         raise InputError(argument, str(path), "has no column mark") from error
     unknown = sorted(set(marks.tolist()) - {"", *MARKS})
     if unknown:

@@ -9,26 +9,23 @@ To add one: a file with a frozen dataclass of keyword-only parameters, its `RECO
 """
 
 import shutil
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.cache import cache_folder, cached_array
 from mislabel.errors import InputError, did_you_mean
-from mislabel.files import hash_array, hash_json, read_npy
+from mislabel.files import UNREADABLE, error_line, hash_array, hash_json, open_npz, read_npy
 from mislabel.registry import Record
+from mislabel.tables import read_parquet, read_schema
 from mislabel.versions import library_versions
 
 Features = NDArray[np.float32]
-_UNREADABLE = (ValueError, OSError, EOFError, MemoryError, RuntimeError, BadZipFile, zlib.error)
-"What a damaged file makes NumPy, zipfile and Arrow raise."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +168,8 @@ def load_features(path: Path, argument: str = "features") -> Features:
         array = reader(path, argument)
     except InputError:
         raise
-    except _UNREADABLE as error:
-        raise InputError(argument, str(path), f"cannot be read ({_line(error)})") from error
+    except UNREADABLE as error:
+        raise InputError(argument, str(path), f"cannot be read ({error_line(error)})") from error
     if array.ndim != 2 or array.dtype.kind not in "fiu" or 0 in array.shape:
         found = f"{array.dtype} {array.shape}"
         raise InputError(argument, str(path), f"must hold a matrix of numbers (N, d), not {found}")
@@ -193,7 +190,7 @@ def load_map(path: Path) -> Features:
 
 
 def _read_npz(path: Path, argument: str) -> NDArray[Any]:
-    with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+    with open_npz(path) as archive:
         names = archive.files
         name = names[0] if len(names) == 1 else "features"
         if name not in names:
@@ -207,7 +204,7 @@ def _read_safetensors(path: Path, argument: str) -> NDArray[Any]:
     try:
         arrays: dict[str, NDArray[Any]] = extra("safetensors.numpy").load_file(path)
     except extra("safetensors").SafetensorError as error:  # no ValueError
-        raise ValueError(_line(error)) from error
+        raise ValueError(error_line(error)) from error
     name = next(iter(arrays)) if len(arrays) == 1 else "features"
     if name not in arrays:
         raise InputError(argument, str(path), f"has no array 'features', only {sorted(arrays)}")
@@ -215,17 +212,19 @@ def _read_safetensors(path: Path, argument: str) -> NDArray[Any]:
 
 
 def _read_parquet(path: Path, argument: str) -> NDArray[Any]:
-    import pyarrow.types
-    from pyarrow import parquet
+    from pyarrow import types
 
-    table = parquet.read_table(path)
-    if {"x", "y"} <= set(table.column_names):
+    schema = read_schema(path)
+    if {"x", "y"} <= set(schema.names):
         names = ["x", "y"]
     else:
-        kinds = (pyarrow.types.is_floating, pyarrow.types.is_integer)
-        names = [f.name for f in table.schema if any(kind(f.type) for kind in kinds)]
+        kinds = (types.is_floating, types.is_integer)
+        names = [field.name for field in schema if any(kind(field.type) for kind in kinds)]
     if not names:
         raise InputError(argument, str(path), "has no numeric columns")
+    if twice := sorted({name for name in names if schema.names.count(name) > 1}):
+        raise InputError(argument, str(path), f"has several columns called {twice[0]!r}")
+    table = read_parquet(path, names)
     return np.stack([table[name].to_numpy() for name in names], axis=1)
 
 
@@ -235,7 +234,3 @@ _READERS: dict[str, Callable[[Path, str], NDArray[Any]]] = {
     ".parquet": _read_parquet,
     ".safetensors": _read_safetensors,
 }
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

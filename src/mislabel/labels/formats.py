@@ -26,10 +26,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mislabel.errors import InputError, did_you_mean
-from mislabel.files import atomic_path, hash_array, hash_file, read_json, read_npy, write_json
+from mislabel.files import (
+    UNREADABLE,
+    atomic_path,
+    error_line,
+    hash_array,
+    hash_file,
+    read_json,
+    read_npy,
+    write_json,
+)
 from mislabel.labels.check import as_array, check_labels
 from mislabel.labels.noisy import NoisyLabels, Receipt
 from mislabel.outputs import check_file
+from mislabel.tables import read_csv, read_parquet
 
 NOISY_COLUMNS = ("noisy_label", "label")
 CLEAN_COLUMNS = ("clean_label", "given_label")
@@ -109,10 +119,13 @@ def load_filenames(path: Path) -> list[str] | None:
     """The file names in a published CSV, or None where there are none."""
     if _suffix(path) != ".csv":
         return None
-    from pyarrow import csv
-
-    table = csv.read_csv(path)
-    return table["filename"].to_pylist() if "filename" in table.column_names else None
+    try:
+        table = read_csv(path)
+        if "filename" not in table.column_names:
+            return None
+        return ["" if name is None else str(name) for name in table["filename"].to_pylist()]
+    except UNREADABLE as error:
+        raise InputError("labels", str(path), f"is not a CSV file ({error_line(error)})") from error
 
 
 def check_label_file(path: Path, argument: str = "path") -> None:
@@ -151,35 +164,30 @@ def _read_npy(path: Path, argument: str) -> Columns:
     try:
         return {"noisy_label": read_npy(path)}
     except (ValueError, OSError) as error:
-        rule = f"is not a complete .npy file of numbers ({_line(error)})"
+        rule = f"is not a complete .npy file of numbers ({error_line(error)})"
         raise InputError(argument, str(path), rule) from error
 
 
 def _read_csv(path: Path, argument: str) -> Columns:
-    import pyarrow as pa
-    from pyarrow import csv
-
-    try:
-        table = csv.read_csv(path)
-        names = table.column_names
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(argument, str(path), f"is not a CSV file ({_line(error)})") from error
-    return _table_columns(table, names, path, argument)
+    return _read_table(read_csv, "CSV", path, argument)
 
 
 def _read_parquet(path: Path, argument: str) -> Columns:
-    import pyarrow as pa
-    from pyarrow import parquet
+    return _read_table(read_parquet, "Parquet", path, argument)
 
+
+def _read_table(read: Callable[[Path], Any], kind: str, path: Path, argument: str) -> Columns:
     try:
-        table = parquet.read_table(path)
-        names = table.column_names
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(argument, str(path), f"is not a Parquet file ({_line(error)})") from error
-    return _table_columns(table, names, path, argument)
+        return _table_columns(read(path), path, argument)
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        rule = f"is not a {kind} file ({error_line(error)})"
+        raise InputError(argument, str(path), rule) from error
 
 
-def _table_columns(table: Any, names: list[str], path: Path, argument: str) -> Columns:
+def _table_columns(table: Any, path: Path, argument: str) -> Columns:
+    names = table.column_names
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise InputError(argument, str(path), f"has several columns called {twice[0]!r}")
@@ -328,10 +336,6 @@ def _write_torch(columns: Columns, path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps(columns, protocol=2))
         archive.writestr("archive/version", "3\n")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 _READERS: dict[str, Callable[[Path, str], Columns]] = {

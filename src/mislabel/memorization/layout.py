@@ -24,13 +24,14 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mislabel.errors import InputError
-from mislabel.files import atomic_path
+from mislabel.files import UNREADABLE, atomic_path, error_line, open_npz
 from mislabel.labels import NoisyLabels, check_labels
 from mislabel.memorization.aggregate import Sums, read_row
 from mislabel.memorization.design import make_design
 from mislabel.memorization.influence import Counts, influence_blocks, packed
 from mislabel.memorization.scores import Floats, MemorizationScores
-from mislabel.memorization.store import UNREADABLE, StudyFolder, archive, unpack
+from mislabel.memorization.store import StudyFolder, unpack
+from mislabel.tables import read_csv
 
 MASK, RIGHT = "trainset_mask", "trainset_correctness"
 PROBABILITIES = ("memorization_inclusion_prob", "memorization_exclusion_prob")
@@ -286,14 +287,11 @@ def _counted(
 
 def _table(path: Path) -> dict[str, Block]:
     """The columns of a table, numbers."""
-    from pyarrow import ArrowException, csv
-
     try:
-        table = csv.read_csv(path)
+        table = read_csv(path)
         columns = {name: table[name].to_numpy() for name in COLUMNS}
-    except (OSError, KeyError, ArrowException) as error:
-        text = " ".join(str(error).split())[:200]
-        rule = f"is no table with the columns {', '.join(COLUMNS)} ({text})"
+    except UNREADABLE as error:
+        rule = f"is no table with the columns {', '.join(COLUMNS)} ({error_line(error)})"
         raise InputError("file", str(path), rule) from error
     for name, values in columns.items():
         if values.dtype.kind not in ("iu" if name in COLUMNS[:3] else "fiu"):
@@ -309,20 +307,20 @@ def _check_range(path: Path, probabilities: Block) -> None:
 
 def _names(path: Path) -> set[str]:
     try:
-        with archive(path) as file:
+        with open_npz(path) as file:
             return set(file.files)
     except UNREADABLE as error:
-        text = " ".join(str(error).split())[:200]
-        raise InputError("file", str(path), f"is no archive of arrays ({text})") from error
+        raise InputError(
+            "file", str(path), f"is no archive of arrays ({error_line(error)})"
+        ) from error
 
 
 def _arrays(path: Path, names: Iterable[str]) -> dict[str, Block]:
     try:
-        with archive(path) as file:
+        with open_npz(path) as file:
             return {name: file[name] for name in names}
     except UNREADABLE as error:
-        text = " ".join(str(error).split())[:200]
-        raise InputError("file", str(path), f"cannot be read ({text})") from error
+        raise InputError("file", str(path), f"cannot be read ({error_line(error)})") from error
 
 
 def _provenance(path: Path, title: str | None, runs: int | None) -> dict[str, Any]:

@@ -10,9 +10,6 @@ of the estimate at hand, over the randomness of training; estimators without run
 """
 
 import json
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -22,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.errors import InputError
-from mislabel.files import atomic_path
+from mislabel.files import UNREADABLE, atomic_path, error_line, open_npz
 from mislabel.labels import NoisyLabels
 
 FORMAT = 1
@@ -32,11 +29,6 @@ Floats = NDArray[np.float64]
 _FLOATS = ("inclusion", "exclusion", "inclusion_error", "exclusion_error")
 _HALVES = ("inclusion_halves", "exclusion_halves")
 _COUNTS = ("inclusion_count", "exclusion_count")
-_UNREADABLE = (
-    OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, SyntaxError,
-    OverflowError, UserWarning, RuntimeWarning, zipfile.BadZipFile, zlib.error,
-    tokenize.TokenError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -179,15 +171,15 @@ def load_scores(path: str | Path, argument: str = "scores") -> MemorizationScore
     if not path.is_file():
         raise InputError(argument, str(path), "no such file")
     try:
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+        with open_npz(path) as archive:
             arrays = {name: np.asarray(archive[name]) for name in archive.files}
         header = json.loads(str(arrays.pop("header")[()]))
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']}, this version reads {FORMAT}")
         return _checked(arrays, header)
-    except _UNREADABLE as error:
-        text = " ".join(str(error).split())[:200]
-        raise InputError(argument, str(path), f"is no file of scores ({text})") from error
+    except UNREADABLE as error:
+        rule = f"is no file of scores ({error_line(error)})"
+        raise InputError(argument, str(path), rule) from error
 
 
 def _checked(arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> MemorizationScores:

@@ -19,12 +19,9 @@ same. Versions are written down and not compared: runs are draws from the random
 and one by another version of a library is as good.
 """
 
-import contextlib
 import json
 import time
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.errors import InputError
-from mislabel.files import atomic_path, read_json, write_json
+from mislabel.files import UNREADABLE, atomic_path, error_line, open_npz, read_json, write_json
 from mislabel.outputs import check_own_folder
 
 FORMAT = 1
@@ -42,11 +39,6 @@ KEEPS = ("correctness", "predictions", "probabilities")
 "What rows hold, each more than the one before."
 LEFTOVER_SECONDS = 3600
 MOST_RUNS = 10**6
-UNREADABLE = (
-    OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, SyntaxError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"What a damaged archive makes NumPy raise."
 Bits = NDArray[np.uint8]
 
 
@@ -151,7 +143,7 @@ class StudyFolder:
         """Labels and the held-out set."""
         metadata, path = self.metadata, self.path / "labels.npz"
         try:
-            with archive(path) as file:
+            with open_npz(path) as file:
                 arrays = {name: np.asarray(file[name], np.int64) for name in file.files}
             return StudyLabels(
                 clean_labels=arrays.pop("clean_labels", None),
@@ -160,7 +152,7 @@ class StudyFolder:
                 **arrays,
             )
         except UNREADABLE as error:
-            rule = f"cannot be read ({_line(error)})"
+            rule = f"cannot be read ({error_line(error)})"
             raise InputError(self.argument, str(path), rule) from error
 
     def runs(self) -> list[int]:
@@ -182,10 +174,10 @@ class StudyFolder:
         """Arrays of a row as they are stored; `DamagedRow` where they are not what they must be."""
         wanted = self._kinds
         try:
-            with archive(self.row_path(number)) as file:
+            with open_npz(self.row_path(number)) as file:
                 found = {name: file[name] for name in names}
         except UNREADABLE as error:
-            raise DamagedRow(f"{self.row_path(number)} is damaged ({_line(error)})") from error
+            raise DamagedRow(f"{self.row_path(number)} is damaged ({error_line(error)})") from error
         for name, array in found.items():
             length, kinds = wanted[name]
             if array.shape != (length,) or array.dtype not in kinds:
@@ -196,12 +188,12 @@ class StudyFolder:
     def about(self, number: int) -> dict[str, Any]:
         """What is written down of a run: seeds, seconds, device, versions."""
         try:
-            with archive(self.row_path(number)) as file:
+            with open_npz(self.row_path(number)) as file:
                 found = json.loads(str(file["about"][()]))
             if found["run"] != number:
                 raise ValueError(f"it is of run {found['run']}")
         except UNREADABLE as error:
-            raise DamagedRow(f"{self.row_path(number)} is damaged ({_line(error)})") from error
+            raise DamagedRow(f"{self.row_path(number)} is damaged ({error_line(error)})") from error
         return dict(found)
 
     def check_row(self, number: int) -> dict[str, Any]:
@@ -319,13 +311,6 @@ def _check_same(one: StudyFolder, other: StudyFolder, number: int) -> None:
     except DamagedRow as damage:
         rule = f"{damage}; run the study again to repair it"
         raise InputError(other.argument, str(other.path), rule) from damage
-
-
-@contextlib.contextmanager
-def archive(path: Path) -> Iterator[Any]:
-    """An ``.npz`` file to read from; nothing in it is executed, and it is closed whatever it is."""
-    with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as arrays:
-        yield arrays
 
 
 def _classes(values: Any, name: str, count: int, n_classes: int) -> NDArray[np.int64]:
