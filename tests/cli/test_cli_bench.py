@@ -1,19 +1,24 @@
 """``mislabel bench``: run, table and report, on tiny data."""
 
 import csv
+import html
 import io
 import json
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from cli_examples import call, run_words
+from cli_examples import Called, call, run_words, spell
 
 from mislabel.benchmark import TABLE_STYLES, format_table, load_results
 from mislabel.cli import main
 from mislabel.cli.options import parse_seeds
 from mislabel.errors import InputError
-from tiny_data import snapshot, write_data
+from page_reader import check_self_contained, explorer_about, follow
+from tiny_data import files, snapshot, write_data
 
 GRID = {"noise": ["symmetric:0.2", "clean"], "method": ["standard", "gce"], "seeds": "2"}
 
@@ -110,6 +115,103 @@ def test_report(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     called = call(capsys, "bench", "report", str(run), "--json", "--epoch", "best")
     assert json.loads(called.out) == {"page": "run/report.html"}
     assert "selected on the test set (optimistic)" in Path("run/report.html").read_text()
+
+
+def report(capsys: pytest.CaptureFixture[str], run: Path, *flags: str, **options: Any) -> Called:
+    return call(capsys, "bench", "report", str(run), *flags, *spell({}, **options))
+
+
+@pytest.mark.parametrize("place", ["labels", "deep/a b#c?d%20\"'<script>"])
+def test_report_with_an_explorer(run: Path, place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path("linked/page.html")
+    found = report(capsys, run, o=page, explorer=place, data="npz:tiny.npz")
+    assert (found.status, found.err) == (0, "")
+    assert found.out.splitlines() == [str(page), f"{place}/index.html"]
+    address = check_address(page)
+    links = check_self_contained(page.read_text(), address).links()
+    views = [follow(page, link)[1] for link in links]
+    assert views == [{}, {"colour": "clean", "ring": "none"}, {"labels": "0", "ring": "flipped"}]
+    assert {follow(page, link)[0].resolve() for link in links} == {
+        Path(place, "index.html").resolve()
+    }
+    about = explorer_about(Path(place))
+    assert [one["name"] for one in about["sets"]] == ["Symmetric at 20.0 %"]
+    assert (about["data"], about["count"], about["images"]) == ("npz", 60, None)
+    assert about["dataHash"] == load_results(run).metadata["identity"]["data_sha256"]
+
+
+def check_address(page: Path) -> str:
+    """The address of the explorer's page, which the first link outside of the page has."""
+    first = re.findall(r'href="([^"#]+)"', page.read_text())[0]
+    assert first.endswith("/index.html")
+    return str(html.unescape(first))
+
+
+def test_an_explorer_without_the_data_has_no_images(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = report(capsys, run, "--json", o="c.html", explorer="alone")
+    assert json.loads(found.out) == {"page": "c.html", "explorer": "alone/index.html"}
+    [line] = found.err.splitlines()
+    assert line.startswith("mislabel: warning: the explorer has no images, for want of --data (")
+    about, metadata = explorer_about(Path("alone")), load_results(run).metadata
+    assert (about["images"], about["count"]) == (None, 60)
+    assert about["dataHash"] == metadata["identity"]["data_sha256"]
+
+
+def test_an_explorer_shows_the_images_of_a_subset(capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("plane.npy", np.random.default_rng(0).normal(size=(1347, 2)))
+    sizes = {"subset": 40, "test-subset": 30, "seed": 3}
+    words = run_words(data="digits", map="plane.npy", noise="symmetric:0.2", out="few")
+    words += [word for name, value in sizes.items() for word in (f"--{name}", str(value))]
+    assert call(capsys, *words).status == 0
+    found = report(capsys, Path("few"), explorer="few-labels")
+    assert (found.status, found.err) == (0, "")
+    about = explorer_about(Path("few-labels"))
+    assert about["images"]["count"] == 1 and about["count"] == 40 and "indices" in about["columns"]
+    assert Path("few-labels/images/0.webp").is_file()
+
+
+def other_data() -> None:
+    write_data(Path(), "other.npz", seed=5)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"explorer": "run"}, "explorer='run': holds other things"),
+        ({"explorer": "tiny.npz"}, "explorer='tiny.npz': is a file"),
+        ({"explorer": "tiny.npz/x"}, "explorer='tiny.npz/x': cannot be written"),
+        ({"explorer": "x", "o": "x/p.html"}, "explorer='x': must be a folder apart from x/p.html"),
+        ({"explorer": "p.html/x", "o": "p.html"}, "must be a folder apart from p.html"),
+        ({"explorer": "p", "o": "p"}, "must be a folder apart from p"),
+        ({"data": "digits"}, "data='digits': goes with --explorer"),
+        ({"image-size": "8"}, "image_size=8: goes with --explorer"),
+        ({"explorer": "x", "data": "npz:none.npz"}, "no such file"),
+        ({"explorer": "x", "data": "npz:other.npz"}, "holds other examples than those of npz in"),
+        ({"explorer": "x", "epoch": "lst"}, "epoch='lst'"),
+        ({"explorer": "x", "epoch": "selected"}, "epoch='selected'"),
+    ],
+)
+def test_a_bad_explorer_is_one_line_and_nothing_written(
+    run: Path, options: dict[str, str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other_data()
+    before = files(Path())
+    found = report(capsys, run, **{name.replace("-", "_"): v for name, v in options.items()})
+    assert (found.status, found.out) == (2, "")
+    [line] = found.err.splitlines()
+    assert line.startswith("mislabel: error: ") and words in line
+    assert files(Path()) == before
+
+
+def test_an_explorer_needs_the_runs_map(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run, "mapless")
+    Path("mapless/map.npy").unlink()
+    found = report(capsys, Path("mapless"), o="m.html", explorer="x", data="npz:tiny.npz")
+    assert found.status == 2 and "explorer=None: needs a map, and the run has none" in found.err
+    assert not Path("m.html").exists() and not Path("x").exists()
+    assert report(capsys, Path("mapless"), o="m.html").status == 0
 
 
 def test_noise_and_methods_may_be_given_again(

@@ -11,7 +11,7 @@ from cli_examples import Called, call, spell
 from cleaned_examples import C, N, clean, cleaned, noisy, points
 from mislabel.cleaning import clean_labels, load_cleaned
 from mislabel.labels import NoisyLabels
-from page_reader import check_self_contained
+from page_reader import check_self_contained, explorer_about, follow
 from tiny_data import files
 
 OPTIONS: dict[str, Any] = {
@@ -149,6 +149,49 @@ def test_status_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--require-determined", "--no-report").status == 0
 
 
+def test_an_explorer_of_the_labels(capsys: pytest.CaptureFixture[str]) -> None:
+    called = run(capsys, explorer='look/a:b#"<script>', report="pages/page.html")
+    assert called.status == 0, called.err
+    index = Path('look/a:b#"<script>/index.html')
+    assert f"Explorer: {index.absolute().as_uri()}" in called.out.splitlines()
+    address, page = "../look/a%3Ab%23%22%3Cscript%3E/index.html", Path("pages/page.html")
+    links = check_self_contained(page.read_text(), address).links()
+    assert {follow(page, link)[0].resolve() for link in links} == {index.resolve()}
+    views = [follow(page, link)[1] for link in links]
+    assert views[:3] == [
+        {},
+        {"colour": "given", "ring": "changed"},
+        {"colour": "corrected", "ring": "changed"},
+    ]
+    surest = load_cleaned("out.csv").surest(48).tolist()
+    assert views[3:] == [{"at": str(number)} for number in surest]
+    about = explorer_about(index.parent)
+    assert [one["name"] for one in about["sets"]] == ["labels"] and about["cleaned"] == 0
+    assert {"clean", "noise", "corrected", "targets"} <= about["columns"].keys()
+
+
+def test_an_explorer_alone_with_images_on_a_drawn_map(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = ("--no-report", "--json")
+    called = run(capsys, *flags, data="digits", labels="symmetric:0.1", map=None, explorer="x")
+    assert called.status == 0, called.err
+    found = json.loads(called.out)
+    assert (found["page"], found["explorer"]) == (None, "x/index.html")
+    about = explorer_about(Path("x"))
+    assert about["images"]["count"] > 0 and about["count"] == 1347
+    assert [one["name"] for one in about["sets"]] == ["symmetric:0.1"]
+    assert not Path("out.html").exists()
+
+
+def test_the_page_has_the_map_that_the_explorer_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, map=None).status == 0
+    without = check_self_contained(Path("out.html").read_text())
+    assert run(capsys, map=None, explorer="x").status == 0
+    page = check_self_contained(Path("out.html").read_text(), "x/index.html")
+    assert "map" in page.sections() and "map" not in without.sections()
+
+
 def with_nan() -> None:
     rows = points().copy()
     rows[7, 0] = np.nan
@@ -173,6 +216,15 @@ def with_nan() -> None:
         ({"features": "short.npy"}, "features="),
         ({"data": "npz:none.npz"}, "no such file"),
         ({"seed": "-1"}, "seed=-1"),
+        ({"explorer": "file"}, "explorer='file': is a file"),
+        ({"explorer": "file/x"}, "explorer='file/x': cannot be written"),
+        ({"explorer": "folder.csv/.."}, "explorer='folder.csv/..': holds other things"),
+        (
+            {"explorer": "x", "o": "x/out.csv"},
+            "explorer='x': must be a folder apart from x/out.csv",
+        ),
+        ({"explorer": "x", "report": "x/y/p.html"}, "must be a folder apart from x/y/p.html"),
+        ({"explorer": "out.csv/x"}, "must be a folder apart from out.csv"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(

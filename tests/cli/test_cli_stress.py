@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from cli_examples import Called, call, spell
 
+from page_reader import check_self_contained, explorer_about, follow
+from tiny_data import files
+
 N = 90
 CODE = """
 import numpy as np
@@ -148,6 +151,68 @@ def test_check_report_and_diff(capsys: pytest.CaptureFixture[str]) -> None:
     assert same.status == 0 and "no difference" in same.out
     other = call(capsys, "stress", "diff", "run", "worse", "--json")
     assert [d["noise"] for d in json.loads(other.out)["noises"]] == ["clean", "symmetric:0.2"]
+
+
+def report(capsys: pytest.CaptureFixture[str], **options: Any) -> Called:
+    return call(capsys, "stress", "report", "run", *spell({}, **options))
+
+
+def check_explorer(folder: str, page: str) -> dict[str, Any]:
+    """What the explorer knows, to whose one set of labels the page links."""
+    text = Path(page).read_text()
+    top, row = check_self_contained(text, f"{folder}/index.html").links()
+    index = Path(folder, "index.html")
+    assert follow(Path(page), top) == (index, {})
+    assert follow(Path(page), row) == (index, {"labels": "0", "ring": "flipped"})
+    about = explorer_about(Path(folder))
+    assert [one["name"] for one in about["sets"]] == ["Symmetric at 20 %, seed 1"]
+    return about
+
+
+def test_report_with_an_explorer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys).status == 0
+    drawn = report(capsys, o="page.html", explorer="drawn", data="npz:tiny.npz")
+    assert (drawn.status, drawn.err) == (0, "")
+    assert drawn.out.splitlines() == ["page.html", "drawn/index.html"]
+    np.save("map.npy", np.random.default_rng(0).normal(size=(N, 2)))
+    given = report(capsys, o="given.html", explorer="given", map="map.npy")
+    assert given.status == 0
+    [line] = given.err.splitlines()
+    assert line.startswith("mislabel: warning: the explorer has no images, for want of --data (")
+    about, other = check_explorer("drawn", "page.html"), check_explorer("given", "given.html")
+    assert about["dataHash"] == other["dataHash"] and about["count"] == other["count"] == N
+    assert Path("drawn/data/labels0-0.js").read_bytes() == (
+        Path("given/data/labels0-0.js").read_bytes()
+    )
+    assert Path("drawn/data/positions-0.js").read_bytes() != (
+        Path("given/data/positions-0.js").read_bytes()
+    )
+
+
+def test_bad_explorers_are_one_line_and_nothing_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(capsys).status == 0
+    np.save("short.npy", np.zeros((N - 1, 2)))
+    x = np.zeros((N, 2), dtype=np.float32)
+    y = np.arange(N) % 3
+    np.savez("other.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    before = files(Path())
+    for options, words in (
+        ({"explorer": "x"}, "map=None: is needed by --explorer, as the test keeps none"),
+        ({"explorer": "x", "map": "short.npy"}, "map="),
+        ({"explorer": "x", "map": "none.npy"}, "map='none.npy'"),
+        ({"explorer": "x", "data": "npz:other.npz"}, "data='npz:other.npz': holds other examples"),
+        ({"explorer": "run"}, "explorer='run': holds other things"),
+        ({"explorer": "x", "o": "x/page.html"}, "must be a folder apart from x/page.html"),
+        ({"map": "short.npy"}, "map='short.npy': goes with --explorer"),
+        ({"explorer": "x", "threshold": "nothing"}, "threshold='nothing'"),
+    ):
+        found = report(capsys, **options)
+        assert (found.status, found.out) == (2, "")
+        line = found.err.splitlines()[-1]
+        assert line.startswith("mislabel: error: ") and words in line
+        assert files(Path()) == before
 
 
 def test_plan_counts_times_and_keeps(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,7 +40,8 @@ def check_explorer(folder: Path | None, *files: Path | None, **others: Any) -> N
     if folder is None:
         for name, value in others.items():
             if value is not None:
-                raise InputError(name, str(value), "goes with --explorer")
+                shown = str(value) if isinstance(value, Path) else value
+                raise InputError(name, shown, "goes with --explorer")
         return
     check_explorer_folder(folder, "explorer")
     place = folder.resolve()
