@@ -19,6 +19,13 @@ class InputError(ValueError):
         return f"{self.argument}={_short(self.value)}: {self.rule}"
 
 
+class LostRunsError(RuntimeError):
+    """Runs were lost, since their processes were killed or had no memory; the others are finished.
+
+    The command line prints it on one line and exits with status 1.
+    """
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint such as ``did you mean 'cluster'? Known: cluster, human, pmd``."""
     names = sorted(known)

@@ -25,7 +25,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from mislabel.benchmark.inputs import InputOptions, LabelInputs
-from mislabel.executor import Workers, run_all
+from mislabel.executor import LocalExecutor, Workers
 from mislabel.files import write_text
 from mislabel.stress.intervals import interval
 
@@ -72,7 +72,7 @@ def trainings(n_seeds: int, path: Path) -> list[dict[str, Any]]:
         for code in CODES
         if (code, noise, seed) not in there
     ]
-    for row in run_all(train, todo, Workers.choose(None, len(todo) or 1, "cpu")):
+    for row in LocalExecutor().run(train, todo, Workers.choose(None, len(todo) or 1, "cpu")):
         rows.append(row)
         if len(rows) % 100 == 0:
             print(f"{len(rows)} trainings", flush=True)

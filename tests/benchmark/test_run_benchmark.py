@@ -11,8 +11,8 @@ from benchmark_examples import cells, numbers, tiny_grid
 from mislabel.benchmark import BenchmarkResults, load_results, run_benchmark, summarise
 from mislabel.benchmark import run as run_module
 from mislabel.data import load_data
-from mislabel.errors import InputError
-from mislabel.executor import Workers, run_all
+from mislabel.errors import InputError, LostRunsError
+from mislabel.executor import LocalExecutor, Workers
 from mislabel.labels import load_labels
 from mislabel.learning import SNLS, Evaluation, Standard
 from tiny_data import N_TEST, N_TRAIN, files, write_data
@@ -235,20 +235,20 @@ def test_what_is_resumed_gets_as_many_threads(
     """One cell left of nine: still as many workers as for the whole grid, so as many threads."""
     asked: list[Workers] = []
 
-    def record(function: Any, work: Any, workers: Workers) -> Any:
-        asked.append(workers)
-        return map(function, work)
+    class Recorder(LocalExecutor):
+        def run(self, function: Any, work: Any, workers: Workers, **more: Any) -> Any:
+            asked.append(workers)
+            return map(function, work)
 
     monkeypatch.setattr("joblib.cpu_count", lambda: 4)
-    monkeypatch.setattr(run_module, "run_all", record)
     out = place / "threads"
     grid = tiny_grid(place, noises=["clean"], epochs=1)
-    run_benchmark(grid, out)
+    run_benchmark(grid, out, executor=Recorder())
     for path in list((out / "cells").iterdir())[:1]:
         for file in path.iterdir():
             file.unlink()
         path.rmdir()
-    run_benchmark(grid, out)
+    run_benchmark(grid, out, executor=Recorder())
     assert asked == [Workers(count=4, threads=1)] * 2
 
 
@@ -260,16 +260,38 @@ def test_an_error_in_a_training_is_raised_and_what_had_finished_stays(
     def fail_at_the_third(work: Any) -> str:
         calls.append(work)
         if len(calls) == 3:
-            raise RuntimeError("out of memory")
+            raise RuntimeError("a fault")
         return train_cell(work)
 
     monkeypatch.setattr(run_module, "train_cell", fail_at_the_third)
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(RuntimeError, match="a fault"):
         run_benchmark(tiny_grid(place), place / "failed", workers=1)
     found = load_results(place / "failed")
     assert len(found.cells) == 2 and found.n_missing == 6
 
 
-def test_run_all_in_this_process_keeps_the_order() -> None:
-    found = list(run_all(str, range(3), Workers(count=1, threads=1)))
-    assert found == ["0", "1", "2"]
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_a_training_without_memory_is_lost_alone(
+    place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+) -> None:
+    train_cell, calls = run_module.train_cell, []
+
+    def fail_at_the_third(work: Any) -> Any:
+        calls.append(work.key)
+        if len(calls) == 3:
+            raise error
+        return train_cell(work)
+
+    monkeypatch.setattr(run_module, "train_cell", fail_at_the_third)
+    with pytest.raises(LostRunsError) as caught:
+        run_benchmark(tiny_grid(place), tmp_path / "lost", workers=1)
+    key = calls[2]
+    assert str(caught.value) == (
+        f"1 of 8 runs were lost: {key.method} under {key.noise}, seed {key.seed} (there was too "
+        "little memory for it). What is finished is kept; the same command tries them again"
+    )
+    assert load_results(tmp_path / "lost").n_missing == 1
+    monkeypatch.setattr(run_module, "train_cell", train_cell)
+    assert run_benchmark(tiny_grid(place), tmp_path / "lost", workers=1).n_missing == 0

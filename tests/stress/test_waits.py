@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mislabel.executor import Workers, run_all
+from mislabel.executor import LocalExecutor, Workers
 
 TWO = Workers(count=2, threads=1)
 
@@ -18,12 +18,12 @@ def test_all_work_is_done_two_at_a_time() -> None:
         both.wait()
         return number**2
 
-    found = list(run_all(square, range(10), TWO, waits=True))
+    found = list(LocalExecutor().run(square, range(10), TWO, waits=True))
     assert sorted(found) == [n**2 for n in range(10)]
 
 
 def test_no_work() -> None:
-    assert list(run_all(abs, [], TWO, waits=True)) == []
+    assert list(LocalExecutor().run(abs, [], TWO, waits=True)) == []
 
 
 def test_work_is_taken_when_there_is_someone_to_do_it() -> None:
@@ -34,7 +34,7 @@ def test_work_is_taken_when_there_is_someone_to_do_it() -> None:
             taken.append(number)
             yield number
 
-    results = run_all(abs, work(), TWO, waits=True)
+    results = LocalExecutor().run(abs, work(), TWO, waits=True)
     next(results)
     assert taken == [0, 1]
     results.close()  # type: ignore[attr-defined]
@@ -49,7 +49,7 @@ def test_an_error_comes_out_and_what_waits_is_not_begun() -> None:
         raise ValueError(number)
 
     with pytest.raises(ValueError, match=r"[01]"):
-        list(run_all(fail, range(10), TWO, waits=True))
+        list(LocalExecutor().run(fail, range(10), TWO, waits=True))
     assert set(begun) <= {0, 1}
 
 
@@ -62,7 +62,7 @@ def test_who_stops_early_need_not_wait() -> None:
             assert hold.wait(30)
         return number
 
-    results = run_all(work, range(2), TWO, waits=True)
+    results = LocalExecutor().run(work, range(2), TWO, waits=True)
     assert next(results) == 0
     results.close()  # type: ignore[attr-defined]
     assert not hold.is_set()

@@ -25,7 +25,7 @@ from mislabel.benchmark.results import (
 from mislabel.benchmark.store import CellKey, RunFolder, missing_cells
 from mislabel.data import Dataset
 from mislabel.errors import InputError
-from mislabel.executor import Workers, run_all
+from mislabel.executor import Executor, LocalExecutor, Workers
 from mislabel.files import hash_array
 from mislabel.labels import NoisyLabels
 from mislabel.learning import METHODS, Evaluation, MethodRecord, NoisyLabelClassifier
@@ -42,15 +42,18 @@ def run_benchmark(
     out: str | Path,
     *,
     workers: int | None = None,
+    executor: Executor | None = None,
     say: Say = lambda _: None,
     progress: Progress = lambda done, total: None,
 ) -> BenchmarkResults:
     """Run a grid in the folder `out` and return everything that the folder then holds.
 
-    workers: processes at a time; by default one per core on a CPU, one on a GPU.
-    say, progress: told what is being done. Errors: `InputError`, before anything is written; and
-    at the end, when all is stored, where two seeds share initial weights or order
-    (`mislabel.benchmark.audit`).
+    workers: processes at a time; by default one per core on a CPU, as far as memory goes, one on a
+    GPU. executor: where trainings are done, by default on this machine
+    (`mislabel.executor.make_executor`). say, progress: told what is being done.
+    Errors: `InputError`, before anything is written; and at the end, when all is stored, where two
+    seeds share initial weights or order (`mislabel.benchmark.audit`). `LostRunsError` at the end
+    where trainings were killed or had too little memory.
     """
     folder = RunFolder(Path(out))
     folder.check_usable()
@@ -65,7 +68,8 @@ def run_benchmark(
     for spec, found in stored.items():
         if found is None:
             folder.save_labels(spec, labels[spec])
-    _train_missing(inputs, labels, keys, folder, workers, progress)
+    crew = (executor or LocalExecutor(), workers)
+    _train_missing(inputs, labels, keys, folder, crew, progress)
     results = folder.results()
     if (line := unrecorded_line(results)) is not None:
         say(line)
@@ -133,8 +137,12 @@ class CellWork:
     known: dict[str, Any]
 
 
-def train_cell(work: CellWork) -> str:
-    """Train one cell and store its result; returns the cell's folder name."""
+Finished = tuple[CellKey, CellResult, NDArray[np.int64]]
+"What `RunFolder.save_cell` stores."
+
+
+def train_cell(work: CellWork) -> Finished | None:
+    """Train one cell and store its result, or return it where the run folder is out of reach."""
     dataset, key = work.dataset, work.key
     estimator = work.grid.method(key.method, key.seed, dataset.augment).set_params(**work.known)
     started = time.perf_counter()
@@ -162,8 +170,11 @@ def train_cell(work: CellWork) -> str:
         seconds=time.perf_counter() - started,
         provenance=estimator.provenance_ | _rate_used(estimator),
     )
-    RunFolder(work.folder).save_cell(key, result, answers)
-    return key.folder
+    folder = RunFolder(work.folder)
+    if not folder.exists():
+        return key, result, answers
+    folder.save_cell(key, result, answers)
+    return None
 
 
 def _train_missing(
@@ -171,7 +182,7 @@ def _train_missing(
     labels: dict[str, NoisyLabels],
     keys: Sequence[CellKey],
     folder: RunFolder,
-    workers: int | None,
+    crew: tuple[Executor, int | None],
     progress: Progress,
 ) -> None:
     todo = missing_cells(folder, keys)
@@ -179,10 +190,24 @@ def _train_missing(
     progress(done, len(keys))
     if not todo:
         return
-    crew = Workers.choose(workers, len(keys), choose_device(inputs.grid.device).type)
-    for _ in run_all(train_cell, _work(inputs, labels, todo, folder), crew):
+    executor, asked = crew
+    device = choose_device(inputs.grid.device).type
+    workers = executor.crew(asked, len(keys), device, _memory(inputs.dataset))
+    work = _work(inputs, labels, todo, folder)
+    for finished in executor.run(train_cell, work, workers, name=_cell_name):
+        if finished is not None:
+            folder.save_cell(*finished)
         done += 1
         progress(done, len(keys))
+
+
+def _memory(dataset: Dataset) -> int:
+    """Bytes that a training takes beside its libraries: examples as numbers, and as they are."""
+    return 5 * (dataset.x_train.size + dataset.x_test.size)
+
+
+def _cell_name(work: CellWork) -> str:
+    return f"{work.key.method} under {work.key.noise}, seed {work.key.seed}"
 
 
 def _work(

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from mislabel.errors import InputError, did_you_mean
+from mislabel.errors import InputError, LostRunsError, did_you_mean
 
 # The base class of all of Typer's own complaints about arguments; not exported by itself.
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
@@ -87,6 +87,10 @@ def main(arguments: list[str] | None = None) -> None:
         if debug:
             raise
         _fail(_system_message(error) if isinstance(error, OSError) else str(error))
+    except LostRunsError as error:
+        if debug:
+            raise
+        _fail(str(error), status=1)
     except UsageProblem as error:
         _fail(_usage_message(error))
     except (KeyboardInterrupt, typer.Abort):
@@ -111,8 +115,8 @@ def _usage_message(error: BaseException) -> str:
     return text
 
 
-def _fail(message: str) -> NoReturn:
-    """One line and status 2; no line where the help was printed for want of arguments."""
+def _fail(message: str, *, status: int = 2) -> NoReturn:
+    """One line and a status; no line where the help was printed for want of arguments."""
     if message:
         print(f"mislabel: error: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)

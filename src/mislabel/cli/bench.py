@@ -23,7 +23,9 @@ from mislabel.cli.options import (
     Epoch,
     Epochs,
     Eta,
+    Executor,
     Features,
+    GpusPerRun,
     ImageSize,
     Json,
     Map,
@@ -107,6 +109,8 @@ def run(
     seed: Seed = 0,
     device: Device = "auto",
     workers: Workers = None,
+    executor: Executor = "local",
+    gpus_per_run: GpusPerRun = 0.0,
     json: Json = False,
 ) -> None:
     """Train every method under every noise with every seed, and print the table.
@@ -118,11 +122,15 @@ def run(
 
     Example: mislabel bench run --data digits --noise cluster:0.2 --method standard
     --method lra-diffusion --targets snls --targets adaptive --out runs/targets
+
+    Example: mislabel bench run --data cifar10:PATH --noise cluster:0.35 --method standard
+    --seeds 20 --executor ray://head:10001 --gpus-per-run 0.25 --out /shared/runs/c10
     """
     from mislabel.benchmark import Grid, run_benchmark
     from mislabel.benchmark.audit import unrecorded_line
     from mislabel.benchmark.results import check_epoch
     from mislabel.benchmark.run import check_shown
+    from mislabel.executor import make_executor
     from mislabel.learning import method_with_targets
     from mislabel.learning.adaptive import undetermined_line
 
@@ -151,8 +159,9 @@ def run(
         device=device,
     )
     check_shown(grid, epoch)
+    place = make_executor(executor, gpus=gpus_per_run)
     with progress_bar() as (say, count):
-        results = run_benchmark(grid, out, workers=workers, say=say, progress=count)
+        results = run_benchmark(grid, out, workers=workers, executor=place, say=say, progress=count)
     warn(unrecorded_line(results))
     for cell in results.cells:
         if (line := undetermined_line(cell.provenance)) is not None:

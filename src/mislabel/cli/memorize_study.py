@@ -12,7 +12,9 @@ from mislabel.cli.options import (
     Device,
     Encoder,
     Epochs,
+    Executor,
     Features,
+    GpusPerRun,
     ImageSize,
     Json,
     Map,
@@ -124,6 +126,8 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Runs at a time; by default one per core.")
     ] = None,
+    executor: Executor = "local",
+    gpus_per_run: GpusPerRun = 0.0,
     json: Json = False,
 ) -> None:
     """Train many times, each time without a part of the examples, and keep what is predicted.
@@ -137,8 +141,10 @@ def run(
     Example: mislabel memorize run --data digits --labels labels.csv --design all --until-se 0.1
     --out studies/digits
     """
+    from mislabel.executor import make_executor
     from mislabel.memorization.study import forecast, run_study
 
+    place = make_executor(executor, gpus=gpus_per_run)
     options = {"runs": _runs(runs), "until_se": until_se, "workers": workers}
     with progress_bar("Training") as (say, _):
         inputs = _inputs(
@@ -153,7 +159,14 @@ def run(
         ahead = forecast(plan, out, **options)  # type: ignore[arg-type]
     _tell(_ahead(plan, ahead, until_se))
     with progress_bar("Runs") as (_, count):
-        folder = run_study(plan, out, say=_tell, progress=count, **options)  # type: ignore[arg-type]
+        folder = run_study(
+            plan,
+            out,
+            executor=place,
+            say=_tell,
+            progress=count,
+            **options,  # type: ignore[arg-type]
+        )
     if json:
         print_json({"study": str(out), "runs": len(folder.runs())})
     else:

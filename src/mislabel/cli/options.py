@@ -90,6 +90,19 @@ Workers = Annotated[
     int | None, typer.Option("--workers", help="Trainings at a time; by default one per core.")
 ]
 
+Executor = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        help="Where trainings are done: local (processes of this machine), ray (a Ray of this "
+        "machine) or ray://HOST:PORT (a cluster).",
+    ),
+]
+GpusPerRun = Annotated[
+    float,
+    typer.Option("--gpus-per-run", help="GPUs of each training on Ray; 0.25: four share one."),
+]
+
 
 def print_json(value: Any) -> None:
     """A result on stdout, for scripts."""

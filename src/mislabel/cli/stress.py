@@ -19,7 +19,9 @@ from mislabel.cli.options import (
     Device,
     Encoder,
     Eta,
+    Executor,
     Features,
+    GpusPerRun,
     ImageSize,
     Json,
     Map,
@@ -156,6 +158,8 @@ def run(
     seed: Seed = 0,
     device: Device = "auto",
     workers: Workers = None,
+    executor: Executor = "local",
+    gpus_per_run: GpusPerRun = 0.0,
     junit: Junit = None,
     json: Json = False,
 ) -> None:
@@ -169,15 +173,23 @@ def run(
     --train "python train.py --labels {labels} --seed {seed} --out {out}" --reference standard
     --threshold "accuracy >= 0.6 at human-like:0.2" --out runs/mine
     """
+    from mislabel.executor import make_executor
     from mislabel.outputs import check_file
     from mislabel.stress import run_test
 
+    place = make_executor(executor, gpus=gpus_per_run)
     if junit is not None:
         check_file(junit, "junit")
     with progress_bar() as (say, count):
         test = _make_test(locals())
         results = run_test(
-            test, out, workers=workers, replace=replace, retry_failed=retry_failed, progress=count
+            test,
+            out,
+            workers=workers,
+            executor=place,
+            replace=replace,
+            retry_failed=retry_failed,
+            progress=count,
         )
     _show(results, out, None, junit=junit, json=json)
 
@@ -415,7 +427,19 @@ def _words(given: dict[str, Any]) -> str:
     return shlex.join(words)
 
 
-_UNSAID = frozenset({"out", "replace", "retry_failed", "workers", "device", "junit", "json"})
+_UNSAID = frozenset(
+    {
+        "out",
+        "replace",
+        "retry_failed",
+        "workers",
+        "executor",
+        "gpus_per_run",
+        "device",
+        "junit",
+        "json",
+    }
+)
 "Options that change nothing of what is found."
 _PATHS = frozenset({"data", "suite", "code", "map", "features", "probabilities"})
 

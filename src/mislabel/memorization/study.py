@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from mislabel.data import Dataset
 from mislabel.errors import InputError, did_you_mean
-from mislabel.executor import Workers, run_all
+from mislabel.executor import Executor, LocalExecutor, Workers
 from mislabel.files import hash_array
 from mislabel.labels import NoisyLabels, check_labels
 from mislabel.learning import METHODS, NoisyLabelClassifier, Recipe, make_method
@@ -182,7 +182,8 @@ def forecast(
     """
     folder = StudyFolder(out, "out")
     folder.check_usable(plan.full_identity)
-    numbers, crew = _numbers(runs, until_se, plan.design), _crew(plan, workers, runs, until_se)
+    numbers = _numbers(runs, until_se, plan.design)
+    crew = _crew(plan, workers, runs, until_se, LocalExecutor())
     there = [number for number in folder.runs() if number in numbers] if folder.exists() else []
     found = Forecast(
         runs=len(numbers),
@@ -205,6 +206,7 @@ def run_study(
     runs: int | range | None = None,
     until_se: float | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
     say: Say = lambda _: None,
     progress: Progress = lambda done, total: None,
 ) -> StudyFolder:
@@ -212,21 +214,25 @@ def run_study(
 
     runs: how many, or which (``range(500, 1000)`` on one of several machines). until_se: go on in
     rounds until the largest standard error of memorization is at most this, by the bound of
-    `Sums.bound`, or `runs` are done. workers: processes at a time. say: told of damaged rows, which
-    are done again, and of rounds. Errors: `InputError`, before anything is written.
+    `Sums.bound`, or `runs` are done. workers: processes at a time. executor: where runs are done,
+    by default on this machine. say: told of damaged rows, which are done again, and of rounds.
+    Errors: `InputError`, before anything is written; `LostRunsError` at the end where runs were
+    killed or had too little memory.
     """
+    executor = executor or LocalExecutor()
     folder = StudyFolder(out, "out")
     folder.check_usable(plan.full_identity)
-    numbers, crew = _numbers(runs, until_se, plan.design), _crew(plan, workers, runs, until_se)
+    numbers = _numbers(runs, until_se, plan.design)
+    crew = _crew(plan, workers, runs, until_se, executor)
     about = {"title": plan.title, "about": dict(plan.about)}
     folder.start(plan.full_identity, plan.study_labels, about)
     _remove_damaged(folder, numbers, say)
     if until_se is None:
-        _do_runs(plan, folder, numbers, crew, progress)
+        _do_runs(plan, folder, numbers, (executor, crew), progress)
         return folder
     total = min(len(numbers), max(FIRST_ROUND, crew.count))
     while True:
-        _do_runs(plan, folder, numbers[:total], crew, progress)
+        _do_runs(plan, folder, numbers[:total], (executor, crew), progress)
         done = folder.runs()
         bound = study_sums(folder, done).bound()
         say(f"after {len(done):,} runs the largest standard error is {bound:.4f}")
@@ -245,8 +251,15 @@ class _Work:
     number: int
 
 
-def do_run(work: _Work) -> int:
-    """Do one run and write its row, unless another worker did meanwhile."""
+Row = tuple[int, NDArray[np.bool_], Answer, dict[str, Any]]
+"What `StudyFolder.save` stores."
+
+
+def do_run(work: _Work) -> Row | None:
+    """Do one run and write its row, unless another worker did meanwhile.
+
+    Returns the row where the study's folder is out of reach.
+    """
     folder, plan = StudyFolder(work.folder), work.plan
     if not folder.row_path(work.number).is_file():
         run = plan.design.run(work.number)
@@ -260,12 +273,18 @@ def do_run(work: _Work) -> int:
             "threads": torch.get_num_threads(),
             "versions": library_versions("numpy", "torch"),
         }
+        if not folder.exists():
+            return work.number, run.mask, answer, about
         folder.save(work.number, run.mask, answer, about)
-    return work.number
+    return None
 
 
 def _do_runs(
-    plan: StudyPlan, folder: StudyFolder, numbers: range, crew: Workers, progress: Progress
+    plan: StudyPlan,
+    folder: StudyFolder,
+    numbers: range,
+    crew: tuple[Executor, Workers],
+    progress: Progress,
 ) -> None:
     there = set(folder.runs())
     todo = [number for number in numbers if number not in there]
@@ -273,9 +292,16 @@ def _do_runs(
     progress(done, len(numbers))
     path = folder.path.absolute()
     work = (_Work(plan=plan, folder=path, number=number) for number in todo)
-    for _ in run_all(do_run, work, crew) if todo else ():
+    executor, workers = crew
+    for row in executor.run(do_run, work, workers, name=_run_name) if todo else ():
+        if row is not None:
+            folder.save(*row)
         done += 1
         progress(done, len(numbers))
+
+
+def _run_name(work: _Work) -> str:
+    return f"run {work.number}"
 
 
 def _remove_damaged(folder: StudyFolder, numbers: range, say: Say) -> None:
@@ -326,10 +352,14 @@ def most_runs(until_se: float, design: Design) -> int:
 
 
 def _crew(
-    plan: StudyPlan, workers: int | None, runs: int | range | None, until_se: float | None
+    plan: StudyPlan,
+    workers: int | None,
+    runs: int | range | None,
+    until_se: float | None,
+    executor: Executor,
 ) -> Workers:
     count = len(_numbers(runs, until_se, plan.design))
-    return Workers.choose(workers, count, choose_device(plan.device).type)
+    return executor.crew(workers, count, choose_device(plan.device).type)
 
 
 def _seconds_per_run(

@@ -45,6 +45,17 @@ class SharedFiles:
         self._write()
         self._state = self._stat()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process; on another machine the files are written there."""
+        vars(self).update(state | {"_lock": threading.Lock()})
+        if self._stat() != self._state:
+            self._folder = cache_folder().absolute() / self._folder.name
+            self._write()
+            self._state = self._stat()
+
     def __getitem__(self, name: str) -> Path:
         return self._folder / f"{name}.npy"
 

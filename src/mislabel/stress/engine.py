@@ -7,6 +7,7 @@ trains only what is missing. Cells are kept by the hash of data, labels, seed an
 (`mislabel.stress.code`), so a change of the code trains again, and only it.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from numpy.typing import ArrayLike
 from mislabel.benchmark.inputs import LabelInputs, Say
 from mislabel.data import Dataset
 from mislabel.errors import InputError, did_you_mean
-from mislabel.executor import Workers, run_all
+from mislabel.executor import Executor, LocalExecutor, Workers
 from mislabel.files import hash_array, hash_json
 from mislabel.labels import NoisyLabels
 from mislabel.noise import NOISE
@@ -110,6 +111,7 @@ def run(
     code_files: Sequence[str | Path] = (),
     replace: bool = False,
     retry_failed: bool = False,
+    executor: Executor | None = None,
     say: Say = lambda _: None,
     progress: Progress = lambda done, total: None,
     **options: Any,
@@ -133,6 +135,8 @@ def run(
         code names and imports.
     replace: put the test of changed code in the place of the one that `out` holds. retry_failed:
         train again what failed; what ran out of time is tried again whenever it is given more.
+    executor: where trainings are done, by default on this machine; on several, `out` must be on a
+        disk that all of them share.
     options: fields of `InputOptions` (subset, map, features, encoder, seed, ...).
 
     Errors: `InputError` for bad arguments, before anything is written. What the code does wrong is
@@ -150,6 +154,7 @@ def run(
             workers=workers,
             replace=replace,
             retry_failed=retry_failed,
+            executor=executor,
             progress=progress,
         )
 
@@ -226,9 +231,11 @@ def run_test(
     replace: bool = False,
     retry_failed: bool = False,
     only: Sequence[tuple[str, int]] | None = None,
+    executor: Executor | None = None,
     progress: Progress = lambda done, total: None,
 ) -> StressResults:
     """Run a test in the folder `out`; see `run`. only: noises and seeds to train now, or all."""
+    executor = executor or LocalExecutor()
     folder = StressFolder(out)
     folder.check_usable()
     Workers.check(workers)
@@ -239,8 +246,7 @@ def run_test(
     plan = _plan(test, codes, labels)
     shown = [p for p in plan if only is None or (p["noise"], p["seed"]) in only]
     todo = [p for p in shown if not _is_ended(folder.cell(p["cell"]), test.timeout, retry_failed)]
-    with tempfile.TemporaryDirectory(prefix="mislabel-stress-") as name:
-        scratch = Path(name)
+    with _scratch(folder, executor) as scratch:
         launchers = {
             name: subject.launcher(_new_folder(scratch / str(number)))
             for number, (name, subject) in enumerate(subjects.items())
@@ -253,16 +259,29 @@ def run_test(
         files = SharedFiles(test.inputs.dataset, scratch) if todo else None
         done = len(shown) - len(todo)
         progress(done, len(shown))
-        crew = Workers.choose(workers, len(plan), "cpu")
+        crew = executor.crew(workers, len(plan), "cpu")
         supervision = Supervision()
         work = _work(test, folder, todo, launchers, files, labels, crew, supervision)
         try:
-            for _ in run_all(train_cell, work, crew, waits=True):
+            for _ in executor.run(train_cell, work, crew, waits=True, name=_cell_name):
                 done += 1
                 progress(done, len(shown))
         finally:
             supervision.stop()
     return folder.results()
+
+
+@contextlib.contextmanager
+def _scratch(folder: StressFolder, executor: Executor) -> Iterator[Path]:
+    """A folder for what all trainings share: beside the test's where other machines train too."""
+    here = isinstance(executor, LocalExecutor)
+    parent = None if here else folder.path.absolute().parent
+    with tempfile.TemporaryDirectory(prefix=".mislabel-stress-", dir=parent) as name:
+        yield Path(name)
+
+
+def _cell_name(work: CellWork) -> str:
+    return f"{work.config['subject']} under {work.config['noise']}, seed {work.seed}"
 
 
 def _draw_labels(

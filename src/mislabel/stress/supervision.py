@@ -36,6 +36,10 @@ class Supervision:
         self._lock = threading.Lock()
         self._stopped = False
 
+    def __reduce__(self) -> tuple[type["Supervision"], tuple[()]]:
+        """In another process, one of its own, which ends with that process."""
+        return Supervision, ()
+
     def stop(self) -> None:
         """End every command that is running, and let none start any more."""
         with self._lock:
