@@ -64,12 +64,14 @@ def run_benchmark(
     stored = {spec: folder.labels(spec) for spec in grid.noises}
     labels = {spec: _labels(inputs, spec, found) for spec, found in stored.items()}
     keys = cell_keys(inputs, labels)
+    executor = executor or LocalExecutor()
+    device = choose_device(grid.device).type
+    crew = executor.crew(workers, len(keys), device, _memory(inputs.dataset))
     folder.start(_metadata(inputs), inputs.map)
     for spec, found in stored.items():
         if found is None:
             folder.save_labels(spec, labels[spec])
-    crew = (executor or LocalExecutor(), workers)
-    _train_missing(inputs, labels, keys, folder, crew, progress)
+    _train_missing(inputs, labels, keys, folder, (executor, crew), progress)
     results = folder.results()
     if (line := unrecorded_line(results)) is not None:
         say(line)
@@ -182,7 +184,7 @@ def _train_missing(
     labels: dict[str, NoisyLabels],
     keys: Sequence[CellKey],
     folder: RunFolder,
-    crew: tuple[Executor, int | None],
+    crew: tuple[Executor, Workers],
     progress: Progress,
 ) -> None:
     todo = missing_cells(folder, keys)
@@ -190,9 +192,7 @@ def _train_missing(
     progress(done, len(keys))
     if not todo:
         return
-    executor, asked = crew
-    device = choose_device(inputs.grid.device).type
-    workers = executor.crew(asked, len(keys), device, _memory(inputs.dataset))
+    executor, workers = crew
     work = _work(inputs, labels, todo, folder)
     for finished in executor.run(train_cell, work, workers, name=_cell_name):
         if finished is not None:

@@ -6,16 +6,19 @@ are divided among them, so that they do not fight.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from mislabel.executor.crew import Workers
 from mislabel.executor.loss import KILLED, Lost, guarded, raise_lost
 
 W = TypeVar("W")
 R = TypeVar("R")
+Results: TypeAlias = Generator[tuple[W, R | Lost], None, None]
+"Pieces with what came of them."
 
 
 class LocalExecutor:
@@ -37,18 +40,19 @@ class LocalExecutor:
         """As `mislabel.executor.Executor.run`. With one worker, in this process."""
         lost: dict[str, Lost] = {}
         done = 0
-        for piece, result in _results(function, work, workers, waits):
-            done += 1
-            if isinstance(result, Lost):
-                lost[name(piece)] = result
-            else:
-                yield result
+        with closing(_results(function, work, workers, waits)) as results:
+            for piece, result in results:
+                done += 1
+                if isinstance(result, Lost):
+                    lost[name(piece)] = result
+                else:
+                    yield result
         raise_lost(lost, done)
 
 
 def _results(
     function: Callable[[W], R], work: Iterable[W], workers: Workers, waits: bool
-) -> Iterator[tuple[W, R | Lost]]:
+) -> Results[W, R]:
     if workers.count == 1:
         return ((piece, guarded(function, piece)) for piece in work)
     if waits:
@@ -56,9 +60,7 @@ def _results(
     return _in_processes(function, work, workers)
 
 
-def _in_threads(
-    function: Callable[[W], R], work: Iterable[W], count: int
-) -> Iterator[tuple[W, R | Lost]]:
+def _in_threads(function: Callable[[W], R], work: Iterable[W], count: int) -> Results[W, R]:
     """Where the caller stops early it need not wait for those at work."""
     pool = ThreadPoolExecutor(count)
     waiting, running = iter(work), dict[Future[R | Lost], W]()
@@ -74,9 +76,7 @@ def _in_threads(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _in_processes(
-    function: Callable[[W], R], work: Iterable[W], workers: Workers
-) -> Iterator[tuple[W, R | Lost]]:
+def _in_processes(function: Callable[[W], R], work: Iterable[W], workers: Workers) -> Results[W, R]:
     """Where a process dies, all that were at work are done again, one at a time, to find out which
     of them it cannot bear."""
     from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -85,8 +85,9 @@ def _in_processes(
     while waiting:
         begun: dict[int, W] = {}
         try:
-            for number, result in _parallel(function, _taken(waiting, begun), workers):
-                yield begun.pop(number), result
+            with closing(_parallel(function, _taken(waiting, begun), workers)) as results:
+                for number, result in results:
+                    yield begun.pop(number), result
         except BrokenProcessPool:
             for number, piece in sorted(begun.items(), key=lambda pair: pair[0]):
                 yield piece, _alone(function, number, piece, workers)
@@ -105,14 +106,15 @@ def _alone(function: Callable[[W], R], number: int, piece: W, workers: Workers) 
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     try:
-        return next(_parallel(function, iter([(number, piece)]), workers))[1]
+        ((_, result),) = _parallel(function, iter([(number, piece)]), workers)
+        return result
     except BrokenProcessPool:
         return Lost(KILLED)
 
 
 def _parallel(
     function: Callable[[W], R], work: Iterator[tuple[int, W]], workers: Workers
-) -> Iterator[tuple[int, R | Lost]]:
+) -> Generator[tuple[int, R | Lost], None, None]:
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(backend="loky", inner_max_num_threads=workers.threads):

@@ -246,6 +246,7 @@ def run_test(
     plan = _plan(test, codes, labels)
     shown = [p for p in plan if only is None or (p["noise"], p["seed"]) in only]
     todo = [p for p in shown if not _is_ended(folder.cell(p["cell"]), test.timeout, retry_failed)]
+    crew = executor.crew(workers, len(plan), "cpu")
     with _scratch(folder, executor) as scratch:
         launchers = {
             name: subject.launcher(_new_folder(scratch / str(number)))
@@ -259,7 +260,6 @@ def run_test(
         files = SharedFiles(test.inputs.dataset, scratch) if todo else None
         done = len(shown) - len(todo)
         progress(done, len(shown))
-        crew = executor.crew(workers, len(plan), "cpu")
         supervision = Supervision()
         work = _work(test, folder, todo, launchers, files, labels, crew, supervision)
         try:

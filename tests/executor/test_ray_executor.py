@@ -1,0 +1,172 @@
+"""A Ray of this machine: the same results as local processes, data placed once, workers killed.
+
+Ray runs in a process of its own here: it changes signals and warnings of the one that it is in.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray", reason="Ray is not installed (mislabel[ray])")
+HERE = Path(__file__).parent
+GRID = ["--data", "digits", "--subset", "200", "--noise", "symmetric:0.2", "--method", "standard",
+        "--method", "gce", "--seeds", "2", "--epochs", "3", "--workers", "2"]  # fmt: skip
+
+
+def _python(code: str, answer: Path) -> "dict[str, object]":
+    """The JSON that a script which uses Ray writes to a file; Ray itself prints."""
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(answer)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PYTHONPATH": str(HERE)},
+    )
+    assert found.returncode == 0, found.stderr
+    content: dict[str, object] = json.loads(answer.read_text())
+    return content
+
+
+def test_pieces_losses_and_arrays(tmp_path: Path) -> None:
+    """One Ray for all of it, since starting one takes seconds."""
+    found = _python(
+        """
+        import json, sys, tempfile
+        from pathlib import Path
+        import numpy as np, ray
+        from pieces import die, die_once, fail, no_memory, square, threads, total
+        from mislabel.errors import LostRunsError
+        from mislabel.executor import Workers, make_executor
+
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        put, puts = ray.put, []
+        ray.put = lambda value: (puts.append(value.nbytes), put(value))[1]
+        executor, two = make_executor("ray"), Workers(count=2, threads=1)
+
+        def lost(function):
+            done = []
+            try:
+                for result in executor.run(function, range(8), two, name="piece {}".format):
+                    done.append(result)
+            except LostRunsError as error:
+                return sorted(done), str(error)
+
+        def error(function):
+            try:
+                list(executor.run(function, range(3), two))
+            except Exception as found:
+                return type(found).__name__
+
+        large, small = np.arange(50_000.0), np.arange(3.0)
+        squares = sorted(executor.run(square, range(20), two))
+        sums = sorted(executor.run(total, [(n, large if n % 2 else small) for n in range(6)], two))
+        folder = Path(tempfile.mkdtemp())
+        again = sorted(executor.run(die_once, [(folder, n) for n in range(8)], two))
+        Path(sys.argv[1]).write_text(json.dumps({
+            "squares": squares, "sums": sums, "puts": puts, "again": again,
+            "died": (folder / "died").exists(), "error": error(fail),
+            "no_memory": lost(no_memory), "die": lost(die),
+            "threads": sorted(set(executor.run(threads, range(4), two))),
+        }))
+        """,
+        tmp_path / "answer.json",
+    )
+    assert found["squares"] == [n**2 for n in range(20)]
+    total_ = 50_000 * 49_999 / 2
+    assert found["sums"] == [[n, total_ if n % 2 else 3.0, n % 2 == 0] for n in range(6)]
+    assert found["puts"] == [400_000]  # once for three runs
+    assert found["again"] == list(range(8)) and found["died"]
+    assert found["error"] == "KeyError"
+    others = [0, 1, 2, 4, 5, 6, 7]
+    reason = "1 of 8 runs were lost: piece 3 (there was too little memory for it). "
+    assert found["no_memory"][0] == others  # type: ignore[index]
+    assert found["no_memory"][1].startswith(reason)  # type: ignore[index]
+    assert found["die"][0] == others  # type: ignore[index]
+    assert "piece 3 (its process was killed" in found["die"][1]  # type: ignore[index]
+    assert found["threads"] == ["1"]
+
+
+def _run(out: Path, *more: str) -> "subprocess.Popen[bytes]":
+    words = [sys.executable, "-m", "mislabel", "bench", "run", *GRID, "--out", str(out), *more]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _cells(out: Path) -> dict[str, object]:
+    """Curves of each training by its folder."""
+    found = {}
+    for path in sorted((out / "cells").glob("*/result.json")):
+        result = json.loads(path.read_text())
+        found[path.parent.name] = (result["curves"], result["test_accuracy_per_class"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    out = tmp_path_factory.mktemp("local") / "run"
+    with _run(out) as process:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    found = _cells(out)
+    assert len(found) == 4
+    return found
+
+
+def test_ray_gives_the_same_numbers_though_a_worker_is_killed(
+    local: dict[str, object], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    with _run(out, "--executor", "ray") as process:
+        killed = _kill_a_worker(process)
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    assert killed
+    assert _cells(out) == local
+
+
+def _kill_a_worker(process: "subprocess.Popen[bytes]") -> bool:
+    """Kill -9 the first process that is seen to do a run for `process`."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until and process.poll() is None:
+        for found in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = found.read_bytes()
+                ours = b"ray::_in_worker" in words and _descends(found.parent, process.pid)
+            except OSError:
+                continue
+            if ours:
+                os.kill(int(found.parent.name), signal.SIGKILL)
+                return True
+        time.sleep(0.02)
+    return False
+
+
+def _descends(path: Path, ancestor: int) -> bool:
+    """Whether a process is a descendant of another."""
+    while path.name != "1":
+        if int(path.name) == ancestor:
+            return True
+        parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+        if parent == "0":
+            return False
+        path = path.parent / parent
+    return False
+
+
+def test_a_cluster_that_is_not_there() -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "mislabel", "bench", "run", *GRID, "--out", "nowhere",
+         "--executor", "ray://127.0.0.1:1"],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith(
+        "mislabel: error: executor='ray://127.0.0.1:1"
+    )
+    assert not Path("nowhere").exists()
