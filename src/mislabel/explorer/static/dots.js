@@ -2,19 +2,23 @@
 // own scatter plot takes a square each, which is slow for a million, or without a graphics card.
 "use strict";
 mislabel.DotsLayer = (() => {
-  const { Layer, project32 } = deck;
+  const { Layer } = deck;
   const { Model } = luma;
 
-  // radius, width: in pixels; width of the line of a ring, or 0 for a dot.
+  // radius, width: in pixels; width of the line of a ring, or 0 for a dot. ratio: of the device's
+  // pixels to those. middle: of the view, on the map. scale: from units of the map to half views.
   const block = `layout(std140) uniform dotsUniforms {
       float radius;
       float width;
+      float ratio;
+      vec2 middle;
+      vec2 scale;
     } dots;`;
   const uniforms = {
     name: "dots",
     vs: block,
     fs: block,
-    uniformTypes: { radius: "f32", width: "f32" },
+    uniformTypes: { radius: "f32", width: "f32", ratio: "f32", middle: "vec2<f32>", scale: "vec2<f32>" },
   };
 
   const vs = `#version 300 es
@@ -22,8 +26,8 @@ mislabel.DotsLayer = (() => {
     in vec4 colors;
     out vec4 colour;
     void main(void) {
-      gl_Position = project_position_to_clipspace(vec3(positions, 0.0), vec3(0.0), vec3(0.0));
-      gl_PointSize = 2.0 * (dots.radius + 0.5 * dots.width + 1.0) * project.devicePixelRatio;
+      gl_Position = vec4((positions - dots.middle) * dots.scale, 0.0, 1.0);
+      gl_PointSize = 2.0 * (dots.radius + 0.5 * dots.width + 0.5) * dots.ratio;
       colour = colors;
     }`;
 
@@ -33,8 +37,8 @@ mislabel.DotsLayer = (() => {
     out vec4 fragment;
     void main(void) {
       float edge = dots.radius + 0.5 * dots.width;
-      float from = length(2.0 * gl_PointCoord - 1.0) * (edge + 1.0);
-      float inside = 1.0 - smoothstep(edge - 0.5, edge + 0.5, from);
+      float from = length(2.0 * gl_PointCoord - 1.0) * (edge + 0.5);
+      float inside = clamp(edge + 0.5 - from, 0.0, 1.0);
       if (dots.width > 0.0) {
         float inner = dots.radius - 0.5 * dots.width;
         inside *= smoothstep(inner - 0.5, inner + 0.5, from);
@@ -73,7 +77,7 @@ mislabel.DotsLayer = (() => {
 
     makeModel() {
       return new Model(this.context.device, {
-        ...this.getShaders({ vs, fs, modules: [project32, uniforms] }),
+        ...this.getShaders({ vs, fs, modules: [uniforms] }),
         id: this.props.id,
         topology: "point-list",
         isInstanced: false,
@@ -87,8 +91,15 @@ mislabel.DotsLayer = (() => {
     draw() {
       const { positions, radius, least, most, width } = this.props;
       if (!positions.length) return;
-      const pixels = Math.min(most, Math.max(least, radius * 2 ** this.context.viewport.zoom));
-      this.state.model.shaderInputs.setProps({ dots: { radius: pixels, width } });
+      const { device, viewport } = this.context;
+      const { width: across, height: down, scale } = viewport;
+      const view = {
+        radius: Math.min(most, Math.max(least, radius * scale)),
+        ratio: device.canvasContext.cssToDeviceRatio(),
+        middle: viewport.unproject([across / 2, down / 2]).slice(0, 2),
+        scale: [(2 * scale) / across, (2 * scale) / down],
+      };
+      this.state.model.shaderInputs.setProps({ dots: { ...view, width } });
       this.state.model.draw(this.context.renderPass);
     }
 
