@@ -414,7 +414,8 @@
     if (has(changed, "x", "y", "zoom") && map.place) {
       const { x, y, zoom } = state.values, now = map.place;
       const far = Math.abs(x - now.x) > 1e-3 || Math.abs(y - now.y) > 1e-3 || Math.abs(zoom - now.zoom) > 1e-2;
-      if (far && Number.isFinite(x + y + zoom)) map.moveTo(x, y, zoom);
+      if (!Number.isFinite(x + y + zoom)) map.fit();
+      else if (far) map.moveTo(x, y, zoom);
       if (changed.size <= 3 && [...changed].every((name) => ["x", "y", "zoom"].includes(name))) return;
     }
     refresh(changed);
