@@ -339,7 +339,12 @@ def test_another_address_in_the_same_tab(page: Browser, shown: Exploration) -> N
     selected = (mask & inside(polygon)).sum()
     assert page.status.startswith(f"{mask.sum()} of 300 shown, {selected} selected; ringed: ")
     page.view()
-    assert everything(page) == plain  # the whole map again
+    assert everything(page) == plain
+    page.run("document.getElementById('map').focus()")
+    page.press("+")  # nearer to the middle of the whole map
+    low, high = places().astype(float).min(axis=0), places().astype(float).max(axis=0)
+    middle = [float(page.address[name]) for name in ("x", "y")]
+    np.testing.assert_allclose(middle, (low + high) / 2, atol=1e-3)
 
 
 NONSENSE = (
