@@ -29,7 +29,7 @@ def child_sequence(seed: int, *names: str) -> np.random.SeedSequence:
 
 def child_seed(seed: int, *names: str) -> int:
     """A 63-bit seed for libraries that want a number (PyTorch)."""
-    return int(child_sequence(seed, *names).generate_state(1, np.uint64)[0] >> 1)
+    return int(child_sequence(seed, *names).generate_state(1, np.uint64)[0]) >> 1
 
 
 def child_state(seed: int, *names: str) -> int:
