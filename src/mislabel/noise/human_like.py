@@ -33,6 +33,7 @@ import numpy as np
 
 from mislabel.errors import InputError, did_you_mean
 from mislabel.features import Neighborhood
+from mislabel.features.neighbors import TREE_DIMENSIONS
 from mislabel.files import hash_json, read_json, write_json
 from mislabel.noise.base import (
     FloatArray,
@@ -345,10 +346,10 @@ def reach_lengths(
     positions = positions - positions.mean(axis=0)  # else squares of large numbers cancel
     chosen = np.sort(rng.choice(n, min(n, ANCHORS), replace=False))
     ranks = [min(n - 1, max(1, round(reach * n))) for reach in reaches]
-    squares = np.einsum("ij,ij->i", positions, positions)
+    squares = sum_of_squares(positions)
     found = []
-    for rows in np.array_split(chosen, max(1, len(chosen) * n // 2**21)):
-        apart = squares[rows, None] - 2 * (positions[rows] @ positions.T) + squares
+    for rows in np.array_split(chosen, max(1, len(chosen) * n // 2**17)):
+        apart = squares[rows, None] - 2 * products(positions[rows], positions) + squares
         nearest = np.partition(apart, max(ranks), axis=1)[:, : max(ranks) + 1]
         found.append(
             np.stack([np.partition(nearest, rank, axis=1)[:, rank] for rank in ranks], axis=1)
@@ -356,6 +357,33 @@ def reach_lengths(
     middle = np.median(np.sqrt(np.maximum(np.concatenate(found), 0)), axis=0)
     extent = float(np.abs(positions).max()) or 1.0
     return [max(float(length), extent * float(np.finfo(np.float32).eps)) for length in middle]
+
+
+def sum_of_squares(points: PointArray) -> PointArray:
+    """(N,) of each row (N, d); on a map the same on every processor, dimension by dimension."""
+    if points.shape[1] > TREE_DIMENSIONS:
+        plain: PointArray = np.einsum("ij,ij->i", points, points)
+        return plain
+    total = np.zeros(len(points), points.dtype)
+    for column in points.T:
+        total += column * column
+    return total
+
+
+def products(first: PointArray, second: PointArray) -> PointArray:
+    """(n, m) dot products of rows (n, d) and (m, d).
+
+    A BLAS rounds as its processor does, and what is left of float32 products that nearly cancel
+    shows it. On a map they are summed here as a processor does that fuses products and sums:
+    rounded once for each dimension, in order.
+    """
+    if first.shape[1] > TREE_DIMENSIONS or first.dtype != np.float32:
+        plain: PointArray = first @ second.T
+        return plain
+    total = np.zeros((len(first), len(second)), np.float32)
+    for x, y in zip(first.T.astype(np.float64), second.T.astype(np.float64), strict=True):
+        total = (x[:, None] * y + total).astype(np.float32)
+    return total
 
 
 def random_field(near: Neighborhood, length: float, rng: np.random.Generator) -> FloatArray:
