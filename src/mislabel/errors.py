@@ -16,7 +16,7 @@ class InputError(ValueError):
         super().__init__(argument, value, rule)
 
     def __str__(self) -> str:
-        return f"{self.argument}={_short(self.value)}: {self.rule}"
+        return printable(f"{self.argument}={_short(self.value)}: {self.rule}")
 
 
 class LostRunsError(RuntimeError):
@@ -34,7 +34,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"{hint}Known: {', '.join(names)}"
 
 
+def printable(text: str) -> str:
+    """`text` on one line: a blank for other white space, ``?`` for what controls a terminal.
+
+    Names of files, columns and classes, and what libraries say of them, are in error messages.
+    """
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+
+
 def _short(value: Any) -> str:
     text = " ".join(str(value).split()) if isinstance(value, BaseException) else repr(value)
-    text = "".join(c if c.isprintable() else "?" for c in text)
+    text = printable(text)
     return text if len(text) <= 160 else f"{text[:120]}...{text[-30:]}"
