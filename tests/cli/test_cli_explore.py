@@ -158,8 +158,9 @@ def test_neighbors_come_from_features(capsys: pytest.CaptureFixture[str]) -> Non
     assert about()["neighbors"]["in"] == "features"
 
 
-def test_images_of_the_data_and_a_computed_map(capsys: pytest.CaptureFixture[str]) -> None:
-    called = run(capsys, data="digits", labels="symmetric:0.2", map=None, subset=300)
+def test_images_of_the_data(capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("map.npy", np.random.default_rng(0).normal(size=(len(load_data("digits")), 2)))
+    called = run(capsys, data="digits", labels="symmetric:0.2", subset=300)
     assert called.status == 0, called.err
     assert about()["images"] == {
         "width": 8, "height": 8, "across": 16, "perSheet": 256, "count": 2,

@@ -21,7 +21,7 @@ PROGRAM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 MISSING = "" if PROGRAM and DRIVER else "needs Debian's chromium and chromium-driver"
 WORDS = ("headless=new", "no-sandbox", "disable-dev-shm-usage", "enable-unsafe-swiftshader",
          "force-prefers-reduced-motion")  # fmt: skip
-WIDTH, HEIGHT = 1200, 800
+WIDTH, HEIGHT = 1150, 720
 PATIENCE = 30
 "Seconds until something that a page does is late."
 _ANOTHER = count()

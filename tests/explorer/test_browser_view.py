@@ -436,7 +436,7 @@ def test_dark(page: Browser) -> None:
 
 
 def test_a_phone_shows_the_list_first(browser: Browser, folder: Path) -> None:
-    browser.cdp("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2,
+    browser.cdp("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1,
                 mobile=True)  # fmt: skip
     try:
         browser.open((folder / "index.html").as_uri(), "at=3")
