@@ -16,6 +16,7 @@ from mislabel.cli.explorer_option import (
     write_explorer_beside,
 )
 from mislabel.cli.options import (
+    STORES,
     Augment,
     Data,
     Device,
@@ -38,6 +39,7 @@ from mislabel.cli.options import (
     Workers,
     parse_seeds,
     progress_bar,
+    read_folder,
     warn,
 )
 
@@ -51,7 +53,10 @@ app = typer.Typer(
     epilog="Example: mislabel bench run --data digits --noise cluster:0.3 --method standard "
     "--method snls --seeds 3 --out runs/digits",
 )
-Run = Annotated[Path, typer.Argument(help="Folder of a run.")]
+Run = Annotated[
+    Path,
+    typer.Argument(help=f"Folder of a run, {STORES}", parser=read_folder, metavar="RUN"),
+]
 
 
 @app.command()
@@ -69,7 +74,9 @@ def run(
         list[str],
         typer.Option("--method", help="Method, again for each: standard, gce:q=0.7, snls:k=100."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run; resumed when it exists.")],
+    out: Annotated[
+        str, typer.Option("--out", help=f"Folder of the run, {STORES} Resumed when it exists.")
+    ],
     seeds: Annotated[
         str,
         typer.Option("--seeds", help="Number of seeds (3: seeds 1, 2, 3), or seeds (4,5 or 4,)."),
@@ -133,6 +140,7 @@ def run(
     from mislabel.executor import make_executor
     from mislabel.learning import method_with_targets
     from mislabel.learning.adaptive import undetermined_line
+    from mislabel.mirror import mirrored
 
     check_epoch(epoch)
     wanted: Sequence[str | None] = targets or [None]
@@ -160,13 +168,21 @@ def run(
     )
     check_shown(grid, epoch)
     place = make_executor(executor, gpus=gpus_per_run)
-    with progress_bar() as (say, count):
-        results = run_benchmark(grid, out, workers=workers, executor=place, say=say, progress=count)
-    warn(unrecorded_line(results))
-    for cell in results.cells:
-        if (line := undetermined_line(cell.provenance)) is not None:
-            warn(f"{cell.method} under {cell.noise}, seed {cell.seed}: {line}")
-    show(results, out, epoch=epoch, json=json)
+    with mirrored(out) as store:
+        with progress_bar() as (say, count):
+            results = run_benchmark(
+                grid,
+                store.path,
+                workers=workers,
+                executor=place,
+                say=say,
+                progress=store.after(count),
+            )
+        warn(unrecorded_line(results))
+        for cell in results.cells:
+            if (line := undetermined_line(cell.provenance)) is not None:
+                warn(f"{cell.method} under {cell.noise}, seed {cell.seed}: {line}")
+        show(results, store.path, epoch=epoch, json=json)
 
 
 @app.command()

@@ -8,6 +8,7 @@ import typer
 
 from mislabel.cli.memorize_estimate import read_labels
 from mislabel.cli.options import (
+    STORES,
     Data,
     Device,
     Encoder,
@@ -25,6 +26,7 @@ from mislabel.cli.options import (
     check_output,
     print_json,
     progress_bar,
+    read_folder,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +36,12 @@ if TYPE_CHECKING:
     from mislabel.memorization.design import Design
     from mislabel.memorization.study import Forecast, StudyPlan
 
-Study = Annotated[Path, typer.Argument(help="Folder of mislabel memorize run.")]
+Study = Annotated[
+    Path,
+    typer.Argument(
+        help=f"Folder of mislabel memorize run, {STORES}", parser=read_folder, metavar="STUDY"
+    ),
+]
 Labels = Annotated[
     str,
     typer.Option(
@@ -58,7 +65,9 @@ HeldOut = Annotated[
 def run(
     data: Data,
     labels: Labels,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the study; resumed if it exists.")],
+    out: Annotated[
+        str, typer.Option("--out", help=f"Folder of the study, {STORES} Resumed if it exists.")
+    ],
     runs: Annotated[
         str | None,
         typer.Option("--runs", help="Number of runs (200), or which of them (500:1000)."),
@@ -143,32 +152,34 @@ def run(
     """
     from mislabel.executor import make_executor
     from mislabel.memorization.study import forecast, run_study
+    from mislabel.mirror import mirrored
 
     place = make_executor(executor, gpus=gpus_per_run)
     options = {"runs": _runs(runs), "until_se": until_se, "workers": workers}
-    with progress_bar("Training") as (say, _):
-        inputs = _inputs(
-            say, data=data, methods=(method,), subset=subset, image_size=image_size, map=map,
-            features=features, test_features=test_features, encoder=encoder, seed=data_seed,
-            recipe=recipe, network=network, epochs=epochs, device=device,
-        )  # fmt: skip
-        given = read_labels(inputs, labels, column)
-        chosen = _design(inputs, given, design, held_out, kept_share, seed, fixed or ())
-        plan = _plan(inputs, given, chosen, labels, keep=keep, evaluate=evaluate)
-        say("Timing a few steps")
-        ahead = forecast(plan, out, **options)  # type: ignore[arg-type]
-    _tell(_ahead(plan, ahead, until_se))
-    with progress_bar("Runs") as (_, count):
-        folder = run_study(
-            plan,
-            out,
-            executor=place,
-            say=_tell,
-            progress=count,
-            **options,  # type: ignore[arg-type]
-        )
+    with mirrored(out) as store:
+        with progress_bar("Training") as (say, _):
+            inputs = _inputs(
+                say, data=data, methods=(method,), subset=subset, image_size=image_size, map=map,
+                features=features, test_features=test_features, encoder=encoder, seed=data_seed,
+                recipe=recipe, network=network, epochs=epochs, device=device,
+            )  # fmt: skip
+            given = read_labels(inputs, labels, column)
+            chosen = _design(inputs, given, design, held_out, kept_share, seed, fixed or ())
+            plan = _plan(inputs, given, chosen, labels, keep=keep, evaluate=evaluate)
+            say("Timing a few steps")
+            ahead = forecast(plan, store.path, **options)  # type: ignore[arg-type]
+        _tell(_ahead(plan, ahead, until_se))
+        with progress_bar("Runs") as (_, count):
+            folder = run_study(
+                plan,
+                store.path,
+                executor=place,
+                say=_tell,
+                progress=store.after(count),
+                **options,  # type: ignore[arg-type]
+            )
     if json:
-        print_json({"study": str(out), "runs": len(folder.runs())})
+        print_json({"study": out, "runs": len(folder.runs())})
     else:
         print(f"{out}: {len(folder.runs()):,} runs; mislabel memorize scores {out} sums them up")
 

@@ -90,6 +90,18 @@ Workers = Annotated[
     int | None, typer.Option("--workers", help="Trainings at a time; by default one per core.")
 ]
 
+
+def read_folder(text: str) -> Path:
+    """The folder of a path, or of an address in object storage, whose content is fetched."""
+    from mislabel.mirror import fetched
+
+    try:
+        return fetched(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+STORES = "or an address in object storage (s3://BUCKET/RUN)."
 Executor = Annotated[
     str,
     typer.Option(

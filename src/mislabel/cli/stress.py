@@ -15,6 +15,7 @@ from mislabel.cli.explorer_option import (
     write_explorer_beside,
 )
 from mislabel.cli.options import (
+    STORES,
     Data,
     Device,
     Encoder,
@@ -32,6 +33,7 @@ from mislabel.cli.options import (
     parse_seeds,
     print_json,
     progress_bar,
+    read_folder,
     warn,
 )
 from mislabel.errors import InputError
@@ -81,7 +83,10 @@ Metric = Annotated[
 Junit = Annotated[
     Path | None, typer.Option("--junit", help="Also write the verdict as JUnit XML to this file.")
 ]
-Run = Annotated[Path, typer.Argument(help="Folder of a stress test.")]
+Run = Annotated[
+    Path,
+    typer.Argument(help=f"Folder of a stress test, {STORES}", parser=read_folder, metavar="RUN"),
+]
 TestSubset = Annotated[
     int | None, typer.Option("--test-subset", help="Class-balanced number of test examples.")
 ]
@@ -129,7 +134,9 @@ def build_app() -> typer.Typer:
 def run(
     data: Data,
     train: Train,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the test; resumed when it exists.")],
+    out: Annotated[
+        str, typer.Option("--out", help=f"Folder of the test, {STORES} Resumed when it exists.")
+    ],
     suite: SuiteOption = "standard",
     seeds: Seeds = None,
     threshold: Thresholds = None,
@@ -174,24 +181,26 @@ def run(
     --threshold "accuracy >= 0.6 at human-like:0.2" --out runs/mine
     """
     from mislabel.executor import make_executor
+    from mislabel.mirror import mirrored
     from mislabel.outputs import check_file
     from mislabel.stress import run_test
 
     place = make_executor(executor, gpus=gpus_per_run)
     if junit is not None:
         check_file(junit, "junit")
-    with progress_bar() as (say, count):
-        test = _make_test(locals())
-        results = run_test(
-            test,
-            out,
-            workers=workers,
-            executor=place,
-            replace=replace,
-            retry_failed=retry_failed,
-            progress=count,
-        )
-    _show(results, out, None, junit=junit, json=json)
+    with mirrored(out) as store:
+        with progress_bar() as (say, count):
+            test = _make_test(locals())
+            results = run_test(
+                test,
+                store.path,
+                workers=workers,
+                executor=place,
+                replace=replace,
+                retry_failed=retry_failed,
+                progress=store.after(count),
+            )
+        _show(results, store.path, None, junit=junit, json=json)
 
 
 def plan_(

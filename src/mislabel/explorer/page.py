@@ -26,8 +26,10 @@ from mislabel.words import one_line, visible
 FORMAT = 1
 MARKER = "mislabel-explorer.json"
 "By which a folder of ours is known, so that it may be replaced."
-STATIC = ("index.html", "explorer.css", "columns.js", "state.js", "sets.js", "dots.js", "map.js", "marks.js",
-          "panels.js", "explorer.js")  # fmt: skip
+STATIC = (
+    "index.html", "explorer.css", "columns.js", "state.js", "sets.js", "dots.js", "map.js",
+    "marks.js", "panels.js", "explorer.js",
+)  # fmt: skip
 SCORES = ("inclusion", "exclusion", "inclusion_error", "exclusion_error")
 ORDER_COLUMNS = 256
 "Colours of a scale."
