@@ -25,6 +25,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/realism.py
 	$(BIN)/python benchmarks/stress.py
 	$(BIN)/python benchmarks/cleaning.py
+	$(BIN)/python benchmarks/explorer.py
 
 clean:
 	rm -rf $(VENV) build dist

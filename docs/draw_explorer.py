@@ -7,6 +7,7 @@ driver, and selenium (pip install 'mislabel[dev]').
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -124,11 +125,11 @@ def browser(
     width: int, height: int, *, dark: bool = False, phone: bool = False
 ) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
-    options.binary_location = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    options.binary_location = str(shutil.which("chromium"))
     for word in ("--headless=new", "--no-sandbox", "--hide-scrollbars"):
         options.add_argument(word)
     options.add_argument("--enable-unsafe-swiftshader")
-    service = webdriver.ChromeService(os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver"))
+    service = webdriver.ChromeService(str(shutil.which("chromedriver")))
     with webdriver.Chrome(options, service) as driver:
         metrics = {"width": width, "height": height, "mobile": phone}
         driver.execute_cdp_cmd(
