@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import lzma
+import math
 import os
 import struct
 import tempfile
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mislabel.errors import InputError
+from mislabel.leftovers import tag
 
 UNREADABLE = (
     OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
@@ -44,7 +46,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     On any error the temporary file is removed and `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}{tag()}", suffix=".tmp", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -71,11 +73,13 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, argument: str) -> Any:
     """Read JSON; a missing or broken file is an `InputError` that names `argument`.
 
-    Broken is also what nests too deep for Python, or has more than `LARGEST_JSON` bytes.
+    Broken is also what nests too deep for Python, has more than `LARGEST_JSON` bytes, or numbers
+    that are not finite, which JSON has no word for.
     """
     try:
         check_plain(path, LARGEST_JSON)
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(argument, str(path), f"cannot be read as JSON ({error})") from error
 
@@ -111,7 +115,7 @@ def open_npz(path: Path) -> Iterator[Any]:
     ):
         members = [] if archive.zip is None else archive.zip.infolist()
         check_unpacked(sum(member.file_size for member in members), path.stat().st_size)
-        yield archive
+        yield _Arrays(archive)
 
 
 def check_plain(path: Path, most: int | None = None) -> None:
@@ -133,9 +137,55 @@ def check_unpacked(unpacked: int, packed: int) -> None:
         raise ValueError(f"{rule}; store it less tightly packed")
 
 
+def check_links(folder: Path, argument: str) -> None:
+    """Raise `InputError` where a link in `folder` leads out of it; folders below are not looked at.
+
+    What somebody else wrote could have this machine's own files read, shown, or written over.
+    """
+    with os.scandir(folder) as entries:
+        links = [Path(entry.path) for entry in entries if entry.is_symlink()]
+    for link in sorted(links):
+        if not link.resolve().is_relative_to(folder.resolve()):
+            raise InputError(argument, str(link), "is a link that leads out of the folder")
+
+
+@contextlib.contextmanager
+def reading(argument: str, path: Path) -> Iterator[None]:
+    """What is wrong with what is read at `path` as an `InputError` that names it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        text = error_line(error)
+        if isinstance(error, LookupError):
+            text = f"{type(error).__name__}: {text}"
+        raise InputError(argument, str(path), f"is damaged ({text})") from error
+
+
 def error_line(error: BaseException) -> str:
     """What an error says, on one line of at most 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+class _Arrays:
+    """An archive of arrays; members that are none are errors, where NumPy returns bytes."""
+
+    def __init__(self, archive: Any) -> None:
+        self.archive, self.files = archive, list(archive.files)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        found = self.archive[name]
+        if not isinstance(found, np.ndarray):
+            raise ValueError(f"{name} is no array")
+        return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:20]} is not finite")
+    return value
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mislabel.errors import InputError
+from mislabel.files import check_links
 
 
 def check_folder(path: Path, argument: str) -> None:
@@ -26,6 +27,8 @@ def check_own_folder(
     if path.is_dir() and not exists and not all(map(leftover, path.iterdir())):
         rule = f"holds other things; give a new or empty folder, or one with {kind}"
         raise InputError(argument, str(path), rule)
+    if path.is_dir():
+        check_links(path, argument)
     check_folder(path, argument)
 
 

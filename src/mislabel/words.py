@@ -16,6 +16,7 @@ NO_BREAK = "\xa0"
 "The space that keeps a number and its sign on one line."
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}
+_FORMULA = tuple("=+-@\t\r＝＋－＠")
 _JOINERS = "\u200c\u200d"
 
 
@@ -31,6 +32,16 @@ def one_line(text: str, limit: int = 1000) -> str:
     """`text` on one line, made visible, cut to `limit` characters with an ellipsis."""
     line = visible(" ".join(text.split()))
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def safe_cell(text: str) -> str:
+    """`text` for a CSV cell: on one line, visible, and never a formula (`no_formula`)."""
+    return no_formula(visible(" ".join(text.split())))
+
+
+def no_formula(text: str) -> str:
+    """`text`, with an apostrophe before it where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def percent(value: float | None, digits: int = 2) -> str:

@@ -150,7 +150,8 @@ def test_no_pickle_is_read(tmp_path: Path, key: str, monkeypatch: pytest.MonkeyP
     rule = f"its {key} cannot be read (it holds pickled objects, which are never loaded)"
     for array in (evil, nested):
         assert with_entry(tmp_path, key, npy(array, allow_pickle=True)) == rule
-    assert with_entry(tmp_path, key, pickle.dumps(Evil())).startswith(key)
+    none = f"its {key} cannot be read ({key} is no array)"
+    assert with_entry(tmp_path, key, pickle.dumps(Evil())) == none
     assert not marker.exists()
 
 

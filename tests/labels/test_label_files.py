@@ -396,8 +396,8 @@ def test_bad_csv(here: Path, text: str, message: str) -> None:
 def test_parquet_without_rows_and_with_lists(here: Path) -> None:
     path = columns(noisy_label=pa.array([], pa.int64()))
     assert refusal(lambda: load_labels(path)) == "labels='a.parquet': has no rows"
-    path = columns(noisy_label=[[0, 1], [1]])
-    assert refusal(lambda: load_labels(path)) == "labels='dtype object': must be whole numbers"
+    path = columns(noisy_label=[[0, 1], [1]], clean_label=[0, 1])
+    assert refusal(lambda: load_labels(path)) == "labels=['clean_label']: has no column noisy_label"
 
 
 def test_pt_that_holds_no_dictionary(here: Path) -> None:

@@ -19,9 +19,9 @@ from mislabel.memorization.suspects import (
     find_suspects,
     on_dataset,
     relabelled,
-    safe_cell,
     vote,
 )
+from mislabel.words import safe_cell
 
 LINE = np.arange(8, dtype=np.float32)[:, None] ** 1.5
 "Features on a line with growing gaps: the neighbours of each are the nearest numbers, left first."

@@ -12,6 +12,7 @@ from mislabel.errors import InputError, did_you_mean
 from mislabel.features import encode, load_features
 from mislabel.files import atomic_path, read_npy
 from mislabel.outputs import check_file
+from mislabel.words import safe_cell
 
 SUFFIXES = (".npy", ".csv")
 SPLITS = ("test", "train")
@@ -84,6 +85,6 @@ def save_probabilities(
         texts = probabilities.astype(str).tolist()
         with temporary.open("w", newline="", encoding="utf-8") as text:
             writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(["index", "predicted_label", *class_names])
+            writer.writerow(["index", "predicted_label", *map(safe_cell, class_names)])
             rows = zip(range(len(answers)), answers, texts, strict=True)
             writer.writerows([index, answer, *row] for index, answer, row in rows)

@@ -14,7 +14,6 @@ import contextlib
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,20 +24,41 @@ from numpy.typing import NDArray
 
 from mislabel.benchmark.results import BenchmarkResults, CellResult, MethodRow, NoiseColumn
 from mislabel.errors import InputError
-from mislabel.files import atomic_path, hash_array, hash_json, read_json, write_json
+from mislabel.files import (
+    atomic_path,
+    check_links,
+    hash_array,
+    hash_json,
+    read_json,
+    read_npy,
+    reading,
+    write_json,
+)
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
 from mislabel.learning import METHODS
-from mislabel.noise import NOISE
+from mislabel.leftovers import remove_leftovers, tag
+from mislabel.noise import NOISE, canonical_noise
 from mislabel.outputs import check_own_folder
+from mislabel.shapes import check_shape
 from mislabel.specs import split_spec
 
 FORMAT = 1
-LEFTOVER_SECONDS = 3600
 GRID_LISTS = ("noises", "methods", "seeds")
 BY_METHOD = ("trainings", "known_rate")
-PARTS = frozenset({"format", "identity", "grid", "trainings", "data"})
+SHAPE: dict[str, Any] = {
+    "identity": {"data": str, "data_sha256": str, "seed": int, "subset": (int, None)},
+    "grid": {"noises": [str], "methods": [str], "seeds": [int]},
+    "trainings": {...: dict},
+    "data": {"name": str, "class_names": [str], "n_test": int},
+}
 "What run.json must hold to be read again."
+CELL: dict[str, Any] = {
+    "noise": str, "method": str, "seed": int,
+    "curves": {"test_accuracy": [float], ...: [(float, None)]},
+    "test_accuracy_per_class": [(float, None)], "seconds": float, "provenance": dict,
+}  # fmt: skip
+"What the result.json of a cell holds."
 
 
 @dataclass(frozen=True)
@@ -96,9 +116,11 @@ class RunFolder:
             raise InputError(self.argument, str(self.path), "holds no run (no run.json)")
         content = read_json(self._run_file, self.argument)
         parts = content if isinstance(content, dict) else {}
-        if not parts.keys() >= PARTS or parts["format"] != FORMAT:
+        if parts.get("format") != FORMAT or not parts.keys() >= SHAPE.keys():
             rule = f"is not a run of format {FORMAT}"
             raise InputError(self.argument, str(self._run_file), rule)
+        with reading(self.argument, self._run_file):
+            check_shape(parts, SHAPE)
         return parts
 
     def start(self, metadata: dict[str, Any], map_: NDArray[np.float32]) -> dict[str, Any]:
@@ -115,7 +137,7 @@ class RunFolder:
                     merged[name] = there.get(name, {}) | metadata[name]
             write_json(self._run_file, merged)  # the first file, by which the folder is ours
             (self.path / "cells").mkdir(exist_ok=True)
-            self._remove_leftovers()
+            remove_leftovers(self.path, self.path / "cells", self.path / "labels")
             with atomic_path(self.path / "map.npy") as temporary, temporary.open("wb") as file:
                 np.save(file, map_, allow_pickle=False)
         return merged
@@ -144,7 +166,7 @@ class RunFolder:
     ) -> None:
         """Store a finished cell in one rename. A cell that is there already is kept."""
         cells = self.path / "cells"
-        temporary = Path(tempfile.mkdtemp(prefix=".cell-", dir=cells))
+        temporary = Path(tempfile.mkdtemp(prefix=f".cell-{tag()}", dir=cells))
         try:
             write_json(temporary / "config.json", asdict(key))
             write_json(temporary / "result.json", asdict(result))
@@ -160,6 +182,7 @@ class RunFolder:
     def results(self) -> BenchmarkResults:
         """Everything that is finished, in the order of the grid."""
         metadata = self.metadata()
+        self._check_links()
         grid = metadata["grid"]
         columns = [self._column(spec) for spec in grid["noises"]]
         cells = {
@@ -183,37 +206,47 @@ class RunFolder:
         hashes = {column.spec: hash_array(column.labels.labels) for column in columns}
         rates = {column.spec: column.labels.rate for column in columns}
         for folder in sorted((self.path / "cells").glob("[!.]*")):
+            check_links(folder, self.argument)
             content = read_json(folder / "result.json", self.argument)
             config = read_json(folder / "config.json", self.argument)
-            made_with = config["configuration"]
-            noise, method = config["noise"], config["method"]
-            if made_with["labels_sha256"] != hashes.get(noise):
-                continue
-            told = metadata.get("known_rate", {}).get(method)
-            known = {"noise_rate": rates[noise]} if told else {}
-            if made_with["training"] == metadata["trainings"][method] | known:
-                yield CellResult(**content)
+            with reading(self.argument, folder):
+                made_with = config["configuration"]
+                noise, method = config["noise"], config["method"]
+                if made_with["labels_sha256"] != hashes.get(noise):
+                    continue
+                told = metadata.get("known_rate", {}).get(method)
+                known = {"noise_rate": rates[noise]} if told else {}
+                if made_with["training"] != metadata["trainings"][method] | known:
+                    continue
+                check_shape(content, CELL)
+                if {len(curve) for curve in content["curves"].values()} - {
+                    len(content["curves"]["test_accuracy"]) or None
+                }:
+                    raise ValueError("its curves are empty or differ in length")
+                cell = CellResult(**content)
+            yield cell
 
     def _column(self, spec: str) -> NoiseColumn:
         labels = self.labels(spec)
         if labels is None:
             raise InputError(self.argument, str(self.path), f"has no labels for {spec!r}")
-        record = NOISE[split_spec(spec, "noise")[0]]
+        record = NOISE[split_spec(canonical_noise(spec), "noise")[0]]
         return NoiseColumn(spec=spec, kind=record.name, title=record.title, labels=labels)
+
+    def _check_links(self) -> None:
+        for folder in (self.path, self.path / "labels", self.path / "cells"):
+            if folder.is_dir():
+                check_links(folder, self.argument)
 
     def _map(self) -> NDArray[np.float32] | None:
         path = self.path / "map.npy"
         if not path.is_file():
             return None
-        found: NDArray[np.float32] = np.load(path, allow_pickle=False)
+        with reading(self.argument, path):
+            found: NDArray[np.float32] = read_npy(path)
+            if found.ndim != 2 or found.shape[1] != 2 or found.dtype != np.float32:
+                raise ValueError(f"it holds {found.dtype} {found.shape}, no map")
         return found
-
-    def _remove_leftovers(self) -> None:
-        """Remove what a killed process left half written; a write takes far less than an hour."""
-        for leftover in (self.path / "cells").glob(".cell-*"):
-            with contextlib.suppress(OSError):
-                if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
-                    shutil.rmtree(leftover, ignore_errors=True)
 
     @contextlib.contextmanager
     def _named_errors(self) -> Iterator[None]:

@@ -20,6 +20,7 @@ from mislabel.benchmark.results import (
     summarise,
 )
 from mislabel.errors import InputError, did_you_mean
+from mislabel.words import safe_cell
 
 
 def table_caption(results: BenchmarkResults, epoch: str) -> str:
@@ -128,8 +129,8 @@ def _csv(results: BenchmarkResults, epoch: str) -> str:
     writer.writerow(["method", "noise", "realised_rate", "seeds", *names])
     for entry in table_entries(results):
         figures = [entry[choice][part] for choice in choices for part in entry[choice]]
-        row = [entry["method"], entry["noise"], entry["realised_rate"], entry["seeds"], *figures]
-        writer.writerow(row)
+        names = [safe_cell(entry["method"]), safe_cell(entry["noise"])]
+        writer.writerow([*names, entry["realised_rate"], entry["seeds"], *figures])
     return text.getvalue()
 
 

@@ -24,8 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.errors import InputError
-from mislabel.files import hash_file, read_json, write_json, write_text
+from mislabel.files import (
+    check_links,
+    check_plain,
+    hash_file,
+    read_json,
+    reading,
+    write_json,
+    write_text,
+)
 from mislabel.learning import NoisyLabelClassifier, load_method, save_method
+from mislabel.leftovers import remove_leftovers
 from mislabel.outputs import check_folder
 
 FORMAT = 1
@@ -132,13 +141,13 @@ class TrainingFolder:
         """Remove checkpoints and what a killed process left half written."""
         for name in (RUNNING, CHECKPOINT):
             (self.path / name).unlink(missing_ok=True)
-        for leftover in filter(_is_temporary, list(self.path.iterdir())):
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(self.path)
 
     def read(self, *, was_finished: bool = False) -> TrainedFolder:
         """What a finished training left."""
         if not self.is_finished():
             raise InputError(self.argument, str(self.path), f"holds no training (no {RECEIPT})")
+        check_links(self.path, self.argument)
         return TrainedFolder(
             path=self.path,
             receipt=self._read(RECEIPT),
@@ -155,14 +164,19 @@ class TrainingFolder:
         return content
 
     def _curves(self) -> dict[str, list[float | None]]:
-        columns = _columns(self.path / "curves.csv", self.argument)
-        del columns["epoch"]
-        return {n: [float(v) if v else None for v in values] for n, values in columns.items()}
+        path = self.path / "curves.csv"
+        with reading(self.argument, path):
+            columns = _columns(path)
+            del columns["epoch"]
+            return {n: [float(v) if v else None for v in values] for n, values in columns.items()}
 
     def _scores(self) -> dict[str, NDArray[Any]]:
-        columns = _columns(self.path / "scores.csv", self.argument)
-        kinds = {"noise_score": np.float32}
-        return {n: np.array(v).astype(kinds.get(n, np.int64)) for n, v in columns.items()}
+        path, kinds = self.path / "scores.csv", {"noise_score": np.float32}
+        with reading(self.argument, path):
+            columns = _columns(path)
+            if not {"index", "label", "noise_score"} <= columns.keys():
+                raise ValueError("it has no columns index, label and noise_score")
+            return {n: np.array(v).astype(kinds.get(n, np.int64)) for n, v in columns.items()}
 
 
 def load_training(path: str | Path, argument: str = "run") -> TrainedFolder:
@@ -200,10 +214,11 @@ def _csv(names: Sequence[str], rows: Any) -> str:
     return text.getvalue()
 
 
-def _columns(path: Path, argument: str) -> dict[str, list[str]]:
+def _columns(path: Path) -> dict[str, list[str]]:
+    check_plain(path)
     try:
         with path.open(newline="", encoding="utf-8") as file:
             names, *rows = csv.reader(file)
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(argument, str(path), f"cannot be read ({error})") from error
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
     return {name: [row[place] for row in rows] for place, name in enumerate(names)}

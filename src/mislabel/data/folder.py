@@ -19,7 +19,7 @@ from mislabel.data.images import Header, decode_images, read_headers
 from mislabel.data.source import SourceRecord
 from mislabel.data.split import stratified_split
 from mislabel.errors import InputError
-from mislabel.files import hash_file, hash_json
+from mislabel.files import check_unpacked, hash_file, hash_json
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm"}
 TEST_SHARE = 0.2
@@ -126,6 +126,11 @@ def _decode(root: Path, files: list[Path], size: int | None) -> NDArray[np.uint8
         _check_sizes(root, files, headers)
     height, width = (headers[0].height, headers[0].width) if size is None else (size, size)
     shape = (height, width, channels)
+    try:
+        packed = sum(file.stat().st_size for file in files)
+        check_unpacked(len(files) * height * width * channels, packed)
+    except ValueError as error:
+        raise InputError("data", str(root), str(error)) from error
     return decode_images(len(files), read, source, shape=shape, fit=size is not None)
 
 

@@ -1,6 +1,7 @@
 """Parquet files in the layout of the Hugging Face Hub: encoded images and labels in columns."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from mislabel.cache import cached_array
 from mislabel.data.file_labels import check_file_labels
 from mislabel.data.images import decode_images
 from mislabel.errors import InputError
-from mislabel.files import UNREADABLE, error_line, hash_file
+from mislabel.files import UNREADABLE, check_unpacked, error_line, hash_file, reading
 from mislabel.tables import read_parquet, read_schema
 
 IMAGE_COLUMNS = ("img", "image")
@@ -86,6 +87,8 @@ class HubTable:
                 raise InputError("data", str(path), f"row {i} holds no encoded image")
             return row
 
+        with reading("data", path):
+            check_unpacked(len(rows) * math.prod(shape), path.stat().st_size)
         return decode_images(len(rows), read, lambda i: f"{path}, row {i}", shape=shape)
 
 

@@ -52,7 +52,8 @@ class Clip:
     def files(self) -> ModelFiles:
         """The model's files, downloaded when first asked for."""
         files = find_model(VARIANTS.get(self.model, self.model), self.revision)
-        kind = read_json(files.folder / "config.json", "encoder").get("model_type")
+        config = read_json(files.folder / "config.json", "encoder")
+        kind = config.get("model_type") if isinstance(config, dict) else None
         if "clip" not in str(kind):
             rule = f"is no CLIP but {kind!r}; use hf:{self.model}"
             raise InputError("encoder", f"clip:{self.model}", rule)

@@ -34,17 +34,28 @@ from mislabel.files import (
     hash_file,
     read_json,
     read_npy,
+    reading,
     write_json,
 )
 from mislabel.labels.check import as_array, check_labels
 from mislabel.labels.noisy import NoisyLabels, Receipt
 from mislabel.outputs import check_file
+from mislabel.shapes import check_shape
 from mislabel.tables import read_csv, read_parquet
+from mislabel.words import no_formula
 
 NOISY_COLUMNS = ("noisy_label", "label")
 CLEAN_COLUMNS = ("clean_label", "given_label")
 CSV_LAYOUTS = ("pair", "samples", "indexed")
 Columns = dict[str, NDArray[Any]]
+_RECEIPT: dict[str, Any] = {
+    "generator": str, "labels_sha256": str, "n_classes": int, "parameters": dict,
+    "seed": (int, str, None), "versions": {...: (str, None)}, "inputs": {...: (str, None)},
+    "column": (str, None),
+}  # fmt: skip
+_OPTIONAL: dict[str, Any] = {
+    "parameters": {}, "seed": None, "versions": {}, "inputs": {}, "column": None,
+}  # fmt: skip
 
 
 def load_labels(
@@ -271,6 +282,8 @@ def _read_receipt(path: Path, argument: str) -> dict[str, Any] | None:
     needed = {"format", "generator", "labels_sha256", "n_classes"}
     if not isinstance(content, dict) or not needed <= content.keys() or content["format"] != 1:
         raise InputError(f"{argument} receipt", str(beside), "is not a receipt of format 1")
+    with reading(f"{argument} receipt", beside):
+        check_shape({**_OPTIONAL, **content}, _RECEIPT)
     return content
 
 
@@ -304,7 +317,7 @@ def _write_csv(columns: Columns, path: Path, layout: str, filenames: list[str] |
     table: dict[str, Any] = {"": ids} if layout == "indexed" else {}
     quoting = "none"
     if layout != "pair":
-        names = [""] * n_examples if filenames is None else list(filenames)
+        names = [""] * n_examples if filenames is None else list(map(no_formula, filenames))
         if len(names) != n_examples:
             raise InputError("filenames", f"{len(names)} names", f"must have length {n_examples}")
         table |= {"sample_id": ids, "filename": names}

@@ -10,7 +10,8 @@ the weights in. It predicts bit for bit as the trained one, on the same kind of 
 Pitfall: a network of your own is code, which no file holds; give it again as ``network=``.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from mislabel.errors import InputError
-from mislabel.files import atomic_path, hash_file, read_json, write_json
+from mislabel.files import (
+    UNREADABLE,
+    atomic_path,
+    error_line,
+    hash_file,
+    read_json,
+    write_json,
+)
 from mislabel.learning.base import Network, NoisyLabelClassifier
 from mislabel.learning.problem import choose_device
 from mislabel.learning.recipes import Recipe
@@ -61,17 +69,14 @@ def load_method(
     content = read_json(folder / MODEL, "model")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError("model", str(folder / MODEL), f"is not a model of format {FORMAT}")
-    try:
+    place = choose_device(device)
+    with _as_broken(folder / MODEL):
         method = _restored(content, network)
         weights_hash = str(content["weights_sha256"])
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        rule = f"is broken ({type(error).__name__}: {' '.join(str(error).split())[:120]})"
-        raise InputError("model", str(folder / MODEL), rule) from error
-    place = choose_device(device)
     weights = _read_weights(folder / WEIGHTS, weights_hash)
-    predictor = method._predictor(method._build, method.n_guidance_).to(place)
+    with _as_broken(folder / MODEL):
+        _check_sizes(method, sum(tensor.nbytes for tensor in weights.values()))
+        predictor = method._predictor(method._build, method.n_guidance_).to(place)
     if len(method.example_shape_) == 3:
         # Convolutions sum in another order in another layout, and the last bits would differ.
         predictor = predictor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -84,6 +89,30 @@ def parameters_json(method: NoisyLabelClassifier) -> dict[str, Any]:
     """The parameters of a method as JSON values; networks of the user's own by their name."""
     found = method.get_params(deep=False)
     return {name: _json_value(name, value) for name, value in found.items()}
+
+
+@contextlib.contextmanager
+def _as_broken(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        rule = f"is broken ({type(error).__name__}: {error_line(error)[:120]})"
+        raise InputError("model", str(path), rule) from error
+
+
+def _check_sizes(method: NoisyLabelClassifier, n_bytes: int) -> None:
+    """Raise `ValueError` where shapes do not go together, or no such weights could be of them."""
+    shape, moments = method.example_shape_, method.normalisation_
+    if len(shape) not in (1, 3) or not all(0 < n <= n_bytes for n in shape):
+        raise ValueError(f"examples of shape {shape}")
+    if not 0 <= method.n_guidance_ <= n_bytes:
+        raise ValueError(f"{method.n_guidance_} columns of features")
+    if not moments.mean.shape == moments.deviation.shape == shape[-1:]:
+        raise ValueError("the normalisation is not of such examples")
+    if method.classes_.ndim != 1 or len(np.unique(method.classes_)) < len(method.classes_):
+        raise ValueError("classes are no list, or one is there twice")
 
 
 def _json_value(name: str, value: Any) -> Any:

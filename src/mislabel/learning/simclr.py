@@ -20,12 +20,10 @@ images are embedded by the network that was trained on the training images.
 
 import math
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -34,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mislabel.errors import InputError
-from mislabel.files import atomic_path
+from mislabel.files import atomic_path, open_npz
 from mislabel.learning.networks import build_network, check_network
 from mislabel.learning.problem import autocast, predict_logits, random_state
 from mislabel.learning.recipes import Recipe
@@ -265,10 +263,10 @@ class SimclrTraining:
     def load(self, path: Path) -> None:
         """Go on from a file that `save` wrote; leaves this as it is where there is none."""
         try:
-            with path.open("rb") as file, np.lib.npyio.NpzFile(file) as archive:
+            with open_npz(path) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             self.losses = arrays.pop("losses").tolist()
-        except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error):
+        except (OSError, ValueError, KeyError):
             return
         self.epoch = len(self.losses)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -148,12 +148,20 @@ def read_row(folder: StudyFolder, number: int, names: Iterable[str]) -> dict[str
     try:
         return folder.row(number, names)
     except DamagedRow as damage:
-        rule = f"{damage}; run the study again to repair it"
-        raise InputError(folder.argument, str(folder.path), rule) from damage
+        raise _damaged(folder, damage) from damage
+
+
+def _damaged(folder: StudyFolder, damage: DamagedRow) -> InputError:
+    rule = f"{damage}; run the study again to repair it"
+    return InputError(folder.argument, str(folder.path), rule)
 
 
 def _provenance(folder: StudyFolder, runs: Sequence[int], measure: str) -> dict[str, Any]:
     metadata, identity = folder.metadata, folder.identity
+    try:
+        versions = folder.about(runs[0]).get("versions")
+    except DamagedRow as damage:
+        raise _damaged(folder, damage) from damage
     return {
         "estimator": "held-out study",
         "title": f"{metadata.get('title', 'study')}, {len(runs):,} runs",
@@ -161,7 +169,7 @@ def _provenance(folder: StudyFolder, runs: Sequence[int], measure: str) -> dict[
         "runs": len(runs),
         "study": identity,
         **metadata.get("about", {}),
-        "versions": folder.about(runs[0]).get("versions"),
+        "versions": versions,
     }
 
 

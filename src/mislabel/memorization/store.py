@@ -20,7 +20,6 @@ and one by another version of a library is as good.
 """
 
 import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,13 +30,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.errors import InputError
-from mislabel.files import UNREADABLE, atomic_path, error_line, open_npz, read_json, write_json
+from mislabel.files import (
+    UNREADABLE,
+    atomic_path,
+    check_links,
+    error_line,
+    open_npz,
+    read_json,
+    reading,
+    write_json,
+)
+from mislabel.leftovers import remove_leftovers
 from mislabel.outputs import check_own_folder
+from mislabel.shapes import check_shape
 
 FORMAT = 1
 KEEPS = ("correctness", "predictions", "probabilities")
 "What rows hold, each more than the one before."
-LEFTOVER_SECONDS = 3600
+SHAPE: dict[str, Any] = {
+    "identity": {"keep": str}, "class_names": [str], "n_total": int,
+}  # fmt: skip
+"What study.json must hold to be read again; ``title`` and ``about`` besides."
 MOST_RUNS = 10**6
 Bits = NDArray[np.uint8]
 
@@ -116,7 +129,7 @@ class StudyFolder:
             content = {"format": FORMAT, "identity": dict(identity), **names, **about}
             write_json(self._about, content)
         (self.path / "runs").mkdir(exist_ok=True)
-        self._remove_leftovers()
+        remove_leftovers(self.path, self.path / "runs")
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -126,7 +139,17 @@ class StudyFolder:
         content = read_json(self._about, self.argument)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(self.argument, str(self._about), f"is no study of format {FORMAT}")
+        with reading(self.argument, self._about):
+            check_shape(content, SHAPE)
+            if content["identity"]["keep"] not in KEEPS:
+                raise ValueError(f"keep must be one of {', '.join(KEEPS)}")
+        self._check_links()
         return content
+
+    def _check_links(self) -> None:
+        for folder in (self.path, self.path / "runs"):
+            if folder.is_dir():
+                check_links(folder, self.argument)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -229,15 +252,6 @@ class StudyFolder:
         path = self.path / "labels.npz"
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **kept)
-
-    def _remove_leftovers(self) -> None:
-        """Remove what a killed process left half written; a write takes far less than an hour."""
-        for leftover in (self.path / "runs").glob(".*.tmp"):
-            try:
-                if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
-                    leftover.unlink(missing_ok=True)
-            except OSError:
-                continue
 
 
 def pack_row(

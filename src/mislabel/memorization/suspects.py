@@ -31,13 +31,13 @@ from mislabel.errors import InputError
 from mislabel.features import nearest_neighbors
 from mislabel.labels import check_count
 from mislabel.memorization.scores import THRESHOLD, MemorizationScores
+from mislabel.words import safe_cell
 
 KINDS = {
     "memorized": "wrong-looking labels that are memorized",
     "learned": "wrong-looking labels that are learned without memorization",
 }
 FORMAT = 1
-_FORMULA = tuple("=+-@\t\r＝＋－＠")
 _TIE = 1e-6
 "Weight of nearness, by which a tie among neighbours is decided."
 
@@ -213,13 +213,6 @@ def relabelled(suspects: Suspects, positions: NDArray[np.int64]) -> Suspects:
         for s in suspects.examples
     ]
     return replace(suspects, examples=tuple(examples))
-
-
-def safe_cell(text: str) -> str:
-    """`text` for a CSV cell: on one line and, where a spreadsheet would take it for a formula,
-    with an apostrophe before it."""
-    line = " ".join(text.split())
-    return f"'{line}" if line.startswith(_FORMULA) else line
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,10 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.errors import InputError
-from mislabel.files import hash_json, read_json, write_json
+from mislabel.files import check_links, hash_json, read_json, reading, write_json
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
+from mislabel.leftovers import remove_leftovers, tag
 from mislabel.outputs import check_own_folder
+from mislabel.shapes import check_shape
 from mislabel.stress.results import StressCell, StressNoise, StressResults, Subject
 from mislabel.words import one_line
 
@@ -37,11 +39,27 @@ SLACK_SECONDS = 600.0
 "How long after its time is over a training's working folder may be there."
 LOG_SHOWN = 4000
 "Characters of a log's end that are shown."
-_NEEDED = {
-    "identity", "code_sha256", "subjects", "suite", "metric", "lower_is_better", "thresholds",
-    "data", "noises", "cells",
+SHAPE: dict[str, Any] = {
+    "identity": {"data": str, "data_sha256": str, "seed": int, "subset": (int, None)},
+    "code_sha256": str,
+    "subjects": [{"name": str, "title": str}],
+    "suite": {"name": str, "version": int, "seeds": [int]},
+    "metric": str,
+    "lower_is_better": bool,
+    "thresholds": [str],
+    "data": {"name": str, "class_names": [str], "n_test": int},
+    "noises": [{"spec": str, "kind": str, "family": str, "title": str, "rate": float}],
+    "cells": [
+        {"cell": str, "subject": str, "noise": str, "seed": int, "rate": float,
+         "labels_sha256": str}
+    ],
 }  # fmt: skip
 "What stress.json must have to be read."
+CELL: dict[str, Any] = {
+    "failure": (str, None), "metrics": {...: float}, "accuracy_per_class": [(float, None)],
+    "seconds": float,
+}  # fmt: skip
+"What the result.json of a cell holds."
 
 
 class StressFolder:
@@ -90,8 +108,12 @@ class StressFolder:
             raise InputError(self.argument, str(self.path), f"holds no stress test (no {FILE})")
         content = read_json(self._file, self.argument)
         found = content if isinstance(content, dict) else {}
-        if found.get("format") != FORMAT or not found.keys() >= _NEEDED:
+        if found.get("format") != FORMAT or not found.keys() >= SHAPE.keys():
             raise InputError(self.argument, str(self._file), f"is no test of format {FORMAT}")
+        with reading(self.argument, self._file):
+            check_shape(found, SHAPE)
+            if not all(re.fullmatch("[0-9a-f]+", place["cell"]) for place in found["cells"]):
+                raise ValueError("a cell has a name that is no hash")
         return found
 
     def start(self, metadata: Mapping[str, Any]) -> None:
@@ -102,7 +124,7 @@ class StressFolder:
         except OSError as error:
             rule = f"cannot be written ({error.strerror or error})"
             raise InputError(self.argument, str(self.path), rule) from error
-        self._remove_leftovers()
+        remove_leftovers(self.path, self.path / "cells", self.path / "labels")
 
     def labels(self, spec: str, seed: int, identity: Mapping[str, Any]) -> NoisyLabels | None:
         """Stored labels of a noise and seed, drawn from the same inputs, or None."""
@@ -124,13 +146,18 @@ class StressFolder:
     def cell(self, name: str) -> dict[str, Any] | None:
         """The result of an ended cell, or None."""
         path = self._cell_path(name) / "result.json"
-        content = read_json(path, self.argument) if path.is_file() else None
-        return content if isinstance(content, dict) else None
+        if not path.is_file():
+            return None
+        check_links(path.parent, self.argument)
+        content = read_json(path, self.argument)
+        with reading(self.argument, path):
+            check_shape(content, CELL)
+        return dict(content)
 
     @contextlib.contextmanager
     def working_folder(self, timeout: float) -> Iterator[Path]:
         """A new folder to train in; it is gone afterwards."""
-        prefix = f".until-{time.time() + timeout + SLACK_SECONDS:.0f}-"
+        prefix = f".until-{time.time() + timeout + SLACK_SECONDS:.0f}-{tag()}"
         temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=self.path / "cells"))
         try:
             yield temporary
@@ -166,6 +193,7 @@ class StressFolder:
     def results(self) -> StressResults:
         """The test with every cell of it that has ended."""
         metadata = self.metadata()
+        self._check_links()
         cells = []
         for place in metadata["cells"]:
             found = self.cell(place["cell"])
@@ -198,15 +226,13 @@ class StressFolder:
             file.seek(max(0, path.stat().st_size - LOG_SHOWN))
             return file.read().decode("utf-8", errors="replace")
 
+    def _check_links(self) -> None:
+        for folder in (self.path, self.path / "labels", self.path / "cells"):
+            if folder.is_dir():
+                check_links(folder, self.argument)
+
     def _cell_path(self, name: str) -> Path:
         return self.path / "cells" / name
-
-    def _remove_leftovers(self) -> None:
-        """Remove working folders of trainings that were killed, once their time is over."""
-        for leftover in (self.path / "cells").glob(".until-*"):
-            until = leftover.name.split("-")[1]
-            if until.isdigit() and int(until) < time.time():
-                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def load_stress(path: str | Path, argument: str = "run") -> StressResults:
