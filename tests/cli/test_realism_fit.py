@@ -10,7 +10,10 @@ from cli_examples import call
 from matplotlib.figure import Figure
 
 from mislabel.cli.realism_fit import sentences
+from mislabel.explorer.marks import MARKS
+from mislabel.files import hash_array
 from mislabel.labels import NoisyLabels, load_labels
+from mislabel.labels.formats import receipt_path
 from mislabel.noise import make_noise
 from mislabel.noise.human_like import HumanParameters
 from mislabel.noise.human_like_fit import FITTED, fit_human_like
@@ -165,3 +168,45 @@ def test_figure(n_classes: int, tmp_path: Path) -> None:
     np.testing.assert_allclose(flips, ((np.asarray(share) + 1) / 51) ** slope)
     place, flips = figure.axes[1].lines[1].get_data()
     assert np.all(np.diff(flips) < 0) and np.interp(50, place, flips) == pytest.approx(1)
+
+
+def marked(path: Path, shown: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> None:
+    """A file as the explorer exports it, of somebody who knows the clean labels of those shown."""
+    given = labels().labels
+    after = np.where(shown, CLEAN, given)
+    marks = np.where(~shown, "", np.where(given == CLEAN, "right", "new"))
+    rows = [f"{i},{g},{m},{a}" for i, (g, m, a) in enumerate(zip(given, marks, after, strict=True))]
+    path.write_text("\n".join(["sample_id,original_label,mark,noisy_label", *rows]) + "\n")
+    content = {
+        "format": 1,
+        "generator": "explorer-marks",
+        "n_classes": 3,
+        "labels_sha256": hash_array(after),
+        "inputs": {"labels": hash_array(given)},
+        "parameters": {"marks": {m: int((marks == m).sum()) for m in MARKS}},
+    }
+    receipt_path(path).write_text(json.dumps(content))
+
+
+def test_labels_that_were_marked_in_the_explorer(capsys: pytest.CaptureFixture[str]) -> None:
+    """Learned from those alone; the others only count as neighbours."""
+    shown = np.random.default_rng(1).permutation(N) < 400
+    marked(Path("marked.csv"), shown)
+    words = ("realism", "fit", "marked.csv", "--marked", "--map", "map.npy", "-o", "human.json")
+    assert call(capsys, *words).status == 0
+    found = HumanParameters.load("human.json")
+    given = labels().labels
+    clean = np.where(shown, CLEAN, given)
+    wanted = fit_human_like(NoisyLabels(given, clean_labels=clean), POINTS, used=shown)
+    assert found.source["used"] == 400
+    assert found.rate == wanted.rate == float((given != CLEAN)[shown].mean())
+    assert all(getattr(found, name) == getattr(wanted, name) for name in FITTED)
+
+
+def test_marks_are_not_taken_for_what_they_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    called = call(capsys, *WORDS, "--marked")
+    assert called.status == 2 and "is no file of marks" in called.err
+    marked(Path("marked.csv"), np.ones(N, dtype=bool))
+    words = ("realism", "fit", "marked.csv", "--map", "map.npy", "--marked", "--clean", "x.csv")
+    called = call(capsys, *words)
+    assert called.status == 2 and "goes without --marked" in called.err

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mislabel.errors import InputError
 from mislabel.explorer import read_marks
+from mislabel.explorer.marks import MARKS
 from mislabel.files import hash_array
 from mislabel.labels import load_labels
 
@@ -29,6 +30,8 @@ def write(
         "generator": "explorer-marks",
         "n_classes": 4,
         "labels_sha256": hash_array(after),
+        "inputs": {"labels": hash_array(np.array([row[0] for row in rows], dtype=np.int64))},
+        "parameters": {"marks": {mark: sum(row[1] == mark for row in rows) for mark in MARKS}},
         **receipt,
     }
     path.with_name(f"{path.name}.receipt.json").write_text(json.dumps(content))
@@ -72,6 +75,27 @@ def test_a_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "marked.csv")
     path.write_text(path.read_text().replace("1,1,new,0", "1,1,new,2"))
     with pytest.raises(InputError, match="differs from its receipt"):
+        read_marks(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rule"),
+    [
+        ("0,3,,3", "0,3,right,3", "its marks differ from its receipt"),
+        ("2,2,right,2", "2,2,unsure,2", "its marks differ from its receipt"),
+        ("1,1,new,0", "1,2,new,0", "its original_label differs from its receipt"),
+        ("2,2,right,2", "2,1,right,2", "only there; not so in row 2"),
+        ("1,1,new,0", "1,0,new,0", "only there; not so in row 1"),
+    ],
+)
+def test_marks_and_given_labels_that_were_changed_are_refused(
+    tmp_path: Path, before: str, after: str, rule: str
+) -> None:
+    path = write(tmp_path / "marked.csv")
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+    with pytest.raises(InputError, match=rule):
         read_marks(path)
 
 

@@ -124,8 +124,12 @@ def _titles(labels: list[str], names: list[str]) -> list[str]:
 
 def _read(inputs: "LabelInputs", text: str) -> "NoisyLabels":
     """Labels of a file, of a file's column, or of a noise."""
+    from mislabel.errors import InputError
+
     path, _, column = text.rpartition(":")
     if path and not Path(text).is_file() and Path(path).is_file():
+        if not column:
+            raise InputError("labels", text, "must name a column after the colon")
         return read_labels(inputs, path, column)
     return read_labels(inputs, text, None)
 

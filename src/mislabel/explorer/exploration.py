@@ -89,6 +89,8 @@ class Exploration:
         if not labels:
             raise InputError("labels", None, "must be one set at least")
         count = len(next(iter(labels.values())))
+        if count < 2:
+            raise InputError("labels", f"{count} example", "must be of 2 examples at least")
         places = check_points(positions, "map", count).astype(np.float32, copy=False)
         if places.shape[1] != 2:
             raise InputError("map", f"{places.shape[1]} columns", "must have two")

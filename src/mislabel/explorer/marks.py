@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.errors import InputError
-from mislabel.files import UNREADABLE
+from mislabel.files import UNREADABLE, hash_array
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.tables import read_csv
 
@@ -76,14 +76,36 @@ def read_marks(path: str | Path, argument: str = "marks") -> Marks:
         marks = read_csv(path, options)["mark"].to_numpy().astype(np.str_)
     except UNREADABLE as error:
         raise InputError(argument, str(path), "has no column mark") from error
-    unknown = sorted(set(marks.tolist()) - {"", *MARKS})
-    if unknown:
-        raise InputError(argument, unknown[0], f"must be one of {', '.join(MARKS)}")
-    if (marks == "").all():
-        raise InputError(argument, str(path), "has no marks")
+    _check(marks, before.labels, after, argument, path)
     return Marks(
         marks=marks,
         labels=before.labels,
         marked_labels=after.labels,
         n_classes=after.n_classes,
     )
+
+
+def _check(
+    marks: NDArray[np.str_],
+    given: NDArray[np.int64],
+    after: NoisyLabels,
+    argument: str,
+    path: Path,
+) -> None:
+    """Raise `InputError` where marks do not go with labels and receipt."""
+    unknown = sorted(set(marks.tolist()) - {"", *MARKS})
+    if unknown:
+        raise InputError(argument, unknown[0], f"must be one of {', '.join(MARKS)}")
+    if (marks == "").all():
+        raise InputError(argument, str(path), "has no marks")
+    bad = np.flatnonzero((marks == "new") != (given != after.labels))
+    if len(bad):
+        rule = f"a label changes where the mark is new and only there; not so in row {bad[0]}"
+        raise InputError(argument, str(path), rule)
+    if after.receipt.inputs.get("labels") != hash_array(given):
+        rule = "its original_label differs from its receipt: it was changed after it was written"
+        raise InputError(argument, str(path), rule)
+    found = {mark: int((marks == mark).sum()) for mark in MARKS}
+    if after.receipt.parameters.get("marks") != found:
+        rule = "its marks differ from its receipt: it was changed after it was written"
+        raise InputError(argument, str(path), rule)
