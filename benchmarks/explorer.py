@@ -457,7 +457,7 @@ def heading(content: Row) -> list[str]:
         f"load {content['load'][0]:.1f} at the start and {content['load'][1]:.1f} at the end, "
         "partly of other work. Chromium "
         f"{seen['browser']}, headless, without a graphics card: {seen['renderer']} draws on these "
-        f"cores, which is the worst case; any graphics card is faster. Versions: {versions}.",
+        f"cores, which is the worst case; none was at hand. Versions: {versions}.",
         "",
         f"The page with images is of {content['data']}, from the disk; the million are blobs.",
     ]

@@ -152,14 +152,14 @@
   function refresh(changed) {
     const v = state.values;
     const set = v.labels, polygon = lassoPolygon(), of = marks.of(set);
-    const filtered = has(changed, "all", "labels", "show", "from", "to", "lasso", "inclusion", "exclusion", "memorization", "noise")
-      || (changed.has("marks") && v.show === "marked");
+    const thresholds = has(changed, "inclusion", "exclusion", "memorization", "noise");
+    const filtered = has(changed, "all", "labels", "show", "from", "to", "lasso")
+      || (thresholds && v.show !== "all") || (changed.has("marks") && v.show === "marked");
     if (filtered) {
       shownMask = sets.both(v.show === "all" ? sets.pair(set, v.from, v.to) : sets.ring(v.show, set, v, of), sets.pair(set, v.from, v.to));
       shown = sets.indicesOf(shownMask);
     }
-    const selected = polygon.length ? sets.both(shownMask, sets.inside(polygon)) : shownMask;
-    const reringed = filtered || has(changed, "ring", "beside") || (changed.has("marks") && v.ring === "marked");
+    const reringed = filtered || thresholds || has(changed, "ring", "beside") || (changed.has("marks") && v.ring === "marked");
     if (reringed) {
       ringed = [set, v.beside < 0 ? set : v.beside].map((one) =>
         sets.indicesOf(v.ring === "none" ? new Uint8Array(about.count) : sets.both(shownMask, sets.ring(v.ring, one, v, marks.of(one)))));
@@ -171,7 +171,10 @@
         ...(recoloured ? { colours: [paint(v.colour, set), v.beside < 0 ? null : paint(v.colour, v.beside)] } : {}),
       });
     }
-    if (filtered || has(changed, "order")) rows = panels.ordered(sets.indicesOf(selected), v.order);
+    if (filtered || has(changed, "order")) {
+      const selected = polygon.length ? sets.both(shownMask, sets.inside(polygon)) : shownMask;
+      rows = panels.ordered(sets.indicesOf(selected), v.order);
+    }
     if (filtered || has(changed, "order", "page", "at", "marks")) {
       panels.list($("list"), rows, v, polygon.length ? "selected" : v.show === "all" && v.from < 0 && v.to < 0 ? "examples" : "shown", of);
     }
@@ -179,7 +182,7 @@
     if (filtered || has(changed, "at", "marks")) panels.example($("example"), v.at, set, of);
     if (has(changed, "all", "labels", "marks")) panels.marking($("marking"), of, marks.counts(set), about.sets[set].name, marks.MARKS);
     if (has(changed, "all", "colour")) panels.legend($("legend"), legendEntries(v.colour));
-    if (!has(changed, "x", "y", "zoom") || changed.size > 3) words();
+    words();
     controls();
   }
 

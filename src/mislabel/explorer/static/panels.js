@@ -85,7 +85,7 @@ mislabel.makePanels = (about, data, act) => {
 
   function tip(element, i, set) {
     const rows = labelRows(i, set).map(([name, label]) => make("div", {}, make("span", { className: "soft" }, `${name} `), named(label)));
-    const scores = SCORES.map((name) => make("div", { className: "soft" }, `${SCORE_NAMES[name]} ${scoreText(i, name)}`));
+    const scores = SCORES.filter((name) => scoreText(i, name) !== "–").map((name) => make("div", { className: "soft" }, `${SCORE_NAMES[name]} ${scoreText(i, name)}`));
     element.replaceChildren(image(i, 96), make("div", {}, make("strong", {}, `${shownIndex(i)}`), ...rows, ...scores));
   }
 
@@ -199,7 +199,7 @@ mislabel.makePanels = (about, data, act) => {
       const row = counts.subarray(clean * classes, (clean + 1) * classes);
       const sum = row.reduce((a, b) => a + b, 0);
       return make("tr", {}, make("th", { scope: "row" }, named(clean)), ...Array.from(row, (count, label) => {
-        const cell = make("td", { className: clean === label ? "diagonal" : "", title: `${number(count)} ${name} labelled ${className(label)}` });
+        const cell = make("td", { className: clean === label && count ? "diagonal" : "", title: `${number(count)} ${name} labelled ${className(label)}` });
         if (count) cell.append(make("button", { type: "button", className: "row", onclick: () => act.set({ from: clean, to: label, page: 0 }), "aria-label": `${number(count)} ${name} labelled ${className(label)}: show them` }, number(count)), make("span", {}, percent(count / sum)));
         cell.style.setProperty("--share", clean === label || !sum ? 0 : Math.min(1, Math.sqrt(count / sum)));
         return cell;
