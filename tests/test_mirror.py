@@ -12,7 +12,7 @@ import fsspec
 import pytest
 
 from mislabel.errors import InputError
-from mislabel.mirror import fetched, is_address, mirrored
+from mislabel.mirror import Mirror, fetched, is_address, mirrored
 
 ADDRESS = "memory://bucket/run"
 
@@ -111,6 +111,50 @@ def test_nothing_is_sent_or_fetched_twice_and_results_are_sent_last(
     with mirrored(ADDRESS):
         pass
     assert len(sent) == 4 and not got
+
+
+def test_to_look_for_what_is_new_takes_a_tenth_of_the_time(
+    far: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run ends every second and a look takes two: 2 + 20 seconds later is the next."""
+    _machine(monkeypatch, tmp_path, "a")
+    now, looks, look = [0.0], list[float](), Mirror._new
+
+    def slow(self: Mirror) -> list[str]:
+        looks.append(now[0])
+        now[0] += 2
+        return look(self)
+
+    monkeypatch.setattr("mislabel.mirror.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(Mirror, "_new", slow)
+    with mirrored(ADDRESS) as store:
+        progress = store.after(lambda done, total: None)
+        for run in range(50):
+            _write(store.path, **{f"runs__{run}": "x"})
+            progress(run + 1, 50)
+            now[0] += 1
+        assert looks == [0, 22, 44]
+        assert len(far.find("/bucket/run")) == 41
+    assert len(far.find("/bucket/run")) == 50
+
+
+def test_many_are_fetched_together(
+    far: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _machine(monkeypatch, tmp_path, "a")
+    with mirrored(ADDRESS) as store:
+        _write(store.path, **{f"runs__{run}": str(run) for run in range(7)})
+    _machine(monkeypatch, tmp_path, "b")
+    calls, get = [], type(far).get
+
+    def together(self: Any, names: list[str], locals_: list[str], **more: Any) -> None:
+        calls.append(len(names))
+        get(self, names, locals_, **more)
+
+    monkeypatch.setattr(type(far), "get", together)
+    monkeypatch.setattr("mislabel.mirror.AT_ONCE", 3)
+    assert _content(fetched(ADDRESS)) == {f"runs/{run}": str(run) for run in range(7)}
+    assert calls == [3, 3, 1]
 
 
 def test_an_interrupted_run_is_sent_too(

@@ -3,7 +3,8 @@
     with mirrored("s3://bucket/runs/c10") as store:
         run_benchmark(grid, store.path, progress=store.after(progress))
 
-What is there is fetched first; what is new here is sent after every finished run, and at the end.
+What is there is fetched first; what is new here is sent when runs finish, and at the end. To look
+for it takes longer the more there is, so a large folder is looked through less often (`SHARE`).
 Objects appear whole, and those by which something is finished (a cell's ``result.json``) are sent
 last, so whoever reads sees a run's part whole or not at all. A folder of this machine, or of a disk
 that machines share, is used as it is. Any address of fsspec goes: ``s3://``, ``gs://``, ``az://``,
@@ -14,8 +15,11 @@ with a shared folder, the later copy of a file is kept.
 """
 
 import contextlib
+import math
+import os
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +32,10 @@ STATE = ".mirror.json"
 "Of the local folder: what each file was when it was last here and there the same."
 LAST = ("result.json", "run.json", "study.json", "stress.json")
 "Files by which others are complete; sent after them."
+SHARE = 0.1
+"Of the time, at most, that goes into looking for what is new while runs go on."
+AT_ONCE = 200
+"Objects that are fetched together."
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://.+")
 Progress = Callable[[int, int], None]
 
@@ -45,6 +53,7 @@ class Mirror:
         self._filesystem, self._root = filesystem, root.rstrip("/")
         state = path / STATE
         self._state: dict[str, Any] = read_json(state, "store") if state.is_file() else {}
+        self._due = -math.inf
 
     def fetch(self) -> None:
         """Bring here what is new there."""
@@ -52,42 +61,60 @@ class Mirror:
             return
         self._filesystem.invalidate_cache()
         there = self._filesystem.find(self._root, detail=True)
+        wanted = []
         for full, about in sorted(there.items()):
             name = full[len(self._root) :].strip("/")
-            local = self._inside(name)
-            token = _token(about)
-            if self._state.get(name, [None])[0] == token and local.is_file():
-                continue
-            local.parent.mkdir(parents=True, exist_ok=True)
-            part = local.with_name(f".{local.name}.tmp")
-            self._filesystem.get_file(full, str(part))
+            local, token = self._inside(name), _token(about)
+            if self._state.get(name, [None])[0] != token or not local.is_file():
+                wanted.append((full, name, local, token))
+        for start in range(0, len(wanted), AT_ONCE):
+            self._get(wanted[start : start + AT_ONCE])
+        self._keep()
+
+    def _get(self, wanted: Sequence[tuple[str, str, Path, str]]) -> None:
+        """Objects by their full name, name, local place and token; together, where a store can."""
+        parts = [local.with_name(f".{local.name}.tmp") for _, _, local, _ in wanted]
+        for part in parts:
+            part.parent.mkdir(parents=True, exist_ok=True)
+        self._filesystem.get([full for full, *_ in wanted], [str(part) for part in parts])
+        for part, (_, name, local, token) in zip(parts, wanted, strict=True):
             part.replace(local)
             self._state[name] = [token, _stamp(local)]
-        self._keep()
 
     def send(self) -> None:
         """Bring there what is new here."""
         if self._filesystem is None:
             return
-        files = [p for p in self.path.rglob("*") if p.is_file() and not _is_hidden(p, self.path)]
-        for local in sorted(files, key=lambda p: (p.name in LAST, str(p))):
-            name = local.relative_to(self.path).as_posix()
+        started = time.monotonic()
+        new = self._new()
+        spent = time.monotonic() - started
+        for name in new:
+            local, full = self.path / name, f"{self._root}/{name}"
             stamp = _stamp(local)
-            if self._state.get(name, [None, None])[1] == stamp:
-                continue
-            full = f"{self._root}/{name}"
             self._filesystem.makedirs(full.rpartition("/")[0], exist_ok=True)
             self._filesystem.put_file(str(local), full)
             self._filesystem.invalidate_cache()
             self._state[name] = [_token(self._filesystem.info(full)), stamp]
-        self._keep()
+        started = time.monotonic()
+        if new:
+            self._keep()
+        ended = time.monotonic()
+        self._due = ended + (spent + ended - started) / SHARE
+
+    def _new(self) -> list[str]:
+        """Names of files that are not there as they are here, in the order of sending."""
+        found = []
+        for name, local in _files(self.path) if self.path.is_dir() else ():
+            if self._state.get(name, [None, None])[1] != _stamp(local):
+                found.append((local.name in LAST, name))
+        return [name for _, name in sorted(found)]
 
     def after(self, progress: Progress) -> Progress:
-        """`progress` that sends what is new after every finished run."""
+        """`progress` that sends what is new after a finished run, if it is time to look for it."""
 
         def sending(done: int, total: int) -> None:
             progress(done, total)
-            if self._filesystem is not None and (self.path.is_dir()):
+            if time.monotonic() >= self._due and self.path.is_dir():
                 self.send()
 
         return sending
@@ -169,11 +196,18 @@ def _token(about: dict[str, Any]) -> str:
     return f"{value if time is None else time()}|{about.get('size')}"
 
 
+def _files(folder: str | Path, above: str = "") -> Iterator[tuple[str, Path]]:
+    """Files by their names below a folder; what begins with a dot is being written, or ours."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path, f"{above}{entry.name}/")
+            elif entry.is_file():
+                yield f"{above}{entry.name}", Path(entry.path)
+
+
 def _stamp(path: Path) -> list[int]:
     found = path.stat()
     return [found.st_size, found.st_mtime_ns, found.st_ino]
-
-
-def _is_hidden(path: Path, root: Path) -> bool:
-    """Whether a file is what is being written, or ours alone."""
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
