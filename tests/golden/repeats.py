@@ -12,7 +12,7 @@ from mislabel.files import hash_array
 from mislabel.learning import METHODS
 from mislabel.learning.base import Evaluation
 
-N, N_TEST = 128, 50
+N, N_TEST = 64, 50
 
 
 @dataclass(frozen=True)
