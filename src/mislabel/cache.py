@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.files import atomic_path, hash_json, read_npy
+from mislabel.leftovers import remove_leftovers
 
 
 def cache_folder() -> Path:
@@ -41,6 +42,7 @@ def cached_array(
     if found is not None:
         return found
     array = compute()
+    remove_leftovers(path.parent)
     try:
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, array, allow_pickle=False)

@@ -41,6 +41,7 @@ from mislabel.files import (
     write_json,
 )
 from mislabel.leftovers import remove_leftovers
+from mislabel.leftovers import remove_leftovers
 from mislabel.outputs import check_own_folder
 from mislabel.shapes import check_shape
 

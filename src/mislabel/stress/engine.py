@@ -8,7 +8,6 @@ trains only what is missing. Cells are kept by the hash of data, labels, seed an
 """
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +23,7 @@ from mislabel.errors import InputError, did_you_mean
 from mislabel.executor import Executor, LocalExecutor, Workers
 from mislabel.files import hash_array, hash_json
 from mislabel.labels import NoisyLabels
+from mislabel.leftovers import temporary_folder
 from mislabel.noise import NOISE
 from mislabel.specs import split_spec
 from mislabel.stress.cell import CellWork, SharedFiles, train_cell
@@ -147,10 +147,10 @@ def run(
         metric=metric, lower_is_better=lower_is_better, timeout=timeout,
         predict_train=predict_train, code_files=code_files, say=say, **options,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="mislabel-stress-") as folder:
+    with temporary_folder("mislabel-stress") as folder:
         return run_test(
             test,
-            Path(folder if out is None else out),
+            folder if out is None else Path(out),
             workers=workers,
             replace=replace,
             retry_failed=retry_failed,
@@ -276,8 +276,8 @@ def _scratch(folder: StressFolder, executor: Executor) -> Iterator[Path]:
     """A folder for what all trainings share: beside the test's where other machines train too."""
     here = isinstance(executor, LocalExecutor)
     parent = None if here else folder.path.absolute().parent
-    with tempfile.TemporaryDirectory(prefix=".mislabel-stress-", dir=parent) as name:
-        yield Path(name)
+    with temporary_folder(".mislabel-stress", parent) as path:
+        yield path
 
 
 def _cell_name(work: CellWork) -> str:
