@@ -24,7 +24,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from mislabel.errors import InputError
 from mislabel.leftovers import tag
-from mislabel.leftovers import tag
 
 UNREADABLE = (
     OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,

@@ -38,7 +38,6 @@ from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
 from mislabel.learning import METHODS
 from mislabel.leftovers import remove_leftovers, tag
-from mislabel.leftovers import remove_leftovers, tag
 from mislabel.noise import NOISE, canonical_noise
 from mislabel.outputs import check_own_folder
 from mislabel.shapes import check_shape

@@ -35,7 +35,6 @@ from mislabel.files import (
 )
 from mislabel.learning import NoisyLabelClassifier, load_method, save_method
 from mislabel.leftovers import remove_leftovers
-from mislabel.leftovers import remove_leftovers
 from mislabel.outputs import check_folder
 
 FORMAT = 1

@@ -41,7 +41,6 @@ from mislabel.files import (
     write_json,
 )
 from mislabel.leftovers import remove_leftovers
-from mislabel.leftovers import remove_leftovers
 from mislabel.outputs import check_own_folder
 from mislabel.shapes import check_shape
 

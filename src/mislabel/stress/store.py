@@ -28,7 +28,6 @@ from mislabel.files import check_links, hash_json, read_json, reading, write_jso
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
 from mislabel.leftovers import remove_leftovers, tag
-from mislabel.leftovers import remove_leftovers, tag
 from mislabel.outputs import check_own_folder
 from mislabel.shapes import check_shape
 from mislabel.stress.results import StressCell, StressNoise, StressResults, Subject
