@@ -48,11 +48,11 @@ from mislabel.noise.rates import (
 )
 
 MARGIN_POLYNOMIALS: dict[int, Callable[[FloatArray], FloatArray]] = {
-    1: lambda d: np.maximum(1 - (0.5 - d**2 / 2), 0.5),
-    2: lambda d: d**3,
-    3: lambda d: (d**3 + d**2 + d) / 3,
+    1: lambda d: np.maximum(1 - (0.5 - d * d / 2), 0.5),
+    2: lambda d: d * d * d,
+    3: lambda d: (d * d * d + d * d + d) / 3,
 }
-"p times factor, as a function of the margin d, by type."
+"p times factor, as a function of the margin d, by type. Products, which all platforms round alike."
 FEW_CLASSES = 32
 "Up to so many classes the two likeliest are found a class at a time."
 
