@@ -12,6 +12,7 @@ A shape is written as the value would be::
 | ``(a, b)`` | of either shape |
 | ``[a]`` | a list, all of that shape |
 | ``{"key": a}`` | an object with at least these keys; ``...`` stands for every other key |
+| ``{"key?": a}`` | an object in which the key may be missing |
 """
 
 import math
@@ -34,15 +35,20 @@ def check_shape(value: Any, shape: Any, where: str = "it") -> None:
         raise ValueError(f"{where} must be {_name(shape)}")
 
 
+def needed_keys(shape: dict[Any, Any]) -> set[str]:
+    """The keys that an object of this shape must have."""
+    return {key for key in shape if key is not ... and not key.endswith("?")}
+
+
 def _check_object(value: Any, shape: dict[Any, Any], where: str) -> None:
     if not isinstance(value, dict):
         raise ValueError(f"{where} must be an object")
-    for key in shape:
-        if key is not ... and key not in value:
-            raise ValueError(f"{where} has no {key}")
+    if missing := sorted(needed_keys(shape) - value.keys()):
+        raise ValueError(f"{where} has no {missing[0]}")
     for key, inner in value.items():
-        if key in shape or ... in shape:
-            check_shape(inner, shape[key] if key in shape else shape[...], f"{where}.{key}")
+        known = next((name for name in (key, f"{key}?", ...) if name in shape), None)
+        if known is not None:
+            check_shape(inner, shape[known], f"{where}.{key}")
 
 
 def _fits(value: Any, shape: Any) -> bool:

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import pickle
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from pyarrow import parquet
 
 from mislabel.download import DownloadError
 from mislabel.errors import InputError
-from mislabel.files import hash_file
+from mislabel.files import check_plain, hash_file
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import load_filenames, receipt_path, save_labels
 
@@ -464,12 +465,16 @@ def _read_model(folder: Path) -> None:
 
     model = folder / "model.json"
     try:
+        check_plain(model)
+        check_plain(folder / "model.safetensors")
         content = json.loads(model.read_bytes())
         content["weights_sha256"] = hash_file(folder / "model.safetensors")
         model.write_text(json.dumps(content))
-    except (ValueError, TypeError, RecursionError):
-        pass
-    load_method(folder, device="cpu").predict(POINTS)
+    except (OSError, ValueError, TypeError, RecursionError):
+        pass  # as it is
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of scikit-learn, for names of columns
+        load_method(folder, device="cpu").predict(POINTS)
 
 
 def _make_checkpoint(folder: Path) -> None:

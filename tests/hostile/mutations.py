@@ -17,24 +17,13 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 VALUES: list[Any] = [
     None, True, -1, 0, 3, 2**63, -(2**70), 1e308, float("nan"), float("inf"), "", "x", "\x1b[31m",
-    "../../../etc/passwd", "/etc/passwd", "\x00", "\ud800", "=1+1", "<script>", [], {}, [[]], [None],
-    ["a", "a"], {"": None}, "9" * 400, [1e400] * 3, {"a": {"b": {"c": []}}},
+    "../../../etc/passwd", "/etc/passwd", "\x00", "\ud800", "=1+1", "<script>", [], {}, [[]],
+    [None], ["a", "a"], {"": None}, "9" * 400, [1e400] * 3, {"a": {"b": {"c": []}}},
 ]  # fmt: skip
 "What a place in JSON is given instead of its value."
 WORDS = [
-    b"",
-    b"nan",
-    b"-1",
-    b"1e400",
-    b"9" * 400,
-    b'"',
-    b"\x00",
-    b"\xff",
-    b"x",
-    b"=1+1",
-    b"0.5",
-    b"\n",
-]
+    b"", b"nan", b"-1", b"1e400", b"9" * 400, b'"', b"\x00", b"\xff", b"x", b"=1+1", b"0.5", b"\n",
+]  # fmt: skip
 "What a cell of text is given instead of its value."
 
 
@@ -54,6 +43,9 @@ def mutated(draw: Draw, content: bytes) -> bytes:
     return draw(st.sampled_from(ways))(draw, content)
 
 
+_WAYS = ["flip", "set", "zero", "cut", "out", "double", "put", "end", "other"]
+
+
 def _blind(draw: Draw, content: bytes) -> bytes:
     """Bytes flipped, set, cut off, cut out, doubled or put in; or others altogether."""
     way = draw(
@@ -62,11 +54,9 @@ def _blind(draw: Draw, content: bytes) -> bytes:
     at = draw(st.integers(0, max(len(content) - 1, 0)))
     length = draw(st.sampled_from([1, 2, 4, 8, 64]))
     noise = draw(st.binary(min_size=length, max_size=length))
-    rest = content[at + length :]
+    rest, flipped = content[at + length :], bytes(b ^ 255 for b in content[at : at + 1])
     changes: dict[str, Callable[[], bytes]] = {
-        "flip": lambda: (
-            content[:at] + bytes(b ^ 255 for b in content[at : at + 1]) + content[at + 1 :]
-        ),
+        "flip": lambda: content[:at] + flipped + content[at + 1 :],
         "set": lambda: content[:at] + noise + rest,
         "zero": lambda: content[:at] + bytes(length) + rest,
         "cut": lambda: content[:at],
@@ -142,9 +132,10 @@ def _header(draw: Draw, content: bytes) -> bytes:
     old, new = draw(
         st.sampled_from(
             [
-                ("'descr'", "'dascr'"), ("<i8", "|O"), ("<i8", "<f8"), ("<f4", "|V0"), ("<i8", "<U9"),
-                ("<", ">"), ("False", "True"), ("False", "0"), ("(", "(99999999999, "), ("(", "(-1, "),
-                ("(", "(0, "), ("'shape'", "1"), ("{", "[" * 300), ("{", "{" * 90), (",", "+"),
+                ("'descr'", "'dascr'"), ("<i8", "|O"), ("<i8", "<f8"), ("<f4", "|V0"),
+                ("<i8", "<U9"), ("<", ">"), ("False", "True"), ("False", "0"),
+                ("(", "(99999999999, "), ("(", "(-1, "), ("(", "(0, "), ("'shape'", "1"),
+                ("{", "[" * 300), ("{", "{" * 90), (",", "+"),
                 ("}", "} #"), ("(", "(1e9, "), ("'<", "[('a', '<i8'), ('b', '<"), (":", "\t:\r"),
             ]
         )

@@ -14,7 +14,7 @@ import contextlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,17 +40,29 @@ from mislabel.learning import METHODS
 from mislabel.leftovers import remove_leftovers, tag
 from mislabel.noise import NOISE, canonical_noise
 from mislabel.outputs import check_own_folder
-from mislabel.shapes import check_shape
+from mislabel.sealed import FILES, read_sealed, write_sealed
+from mislabel.shapes import check_shape, needed_keys
 from mislabel.specs import split_spec
 
 FORMAT = 1
 GRID_LISTS = ("noises", "methods", "seeds")
 BY_METHOD = ("trainings", "known_rate")
+MAP = "map_array_sha256"
+"Of map.npy, which other versions of a library draw a little differently."
 SHAPE: dict[str, Any] = {
     "identity": {"data": str, "data_sha256": str, "seed": int, "subset": (int, None)},
     "grid": {"noises": [str], "methods": [str], "seeds": [int]},
     "trainings": {...: dict},
-    "data": {"name": str, "class_names": [str], "n_test": int},
+    "data": {
+        "name": str,
+        "class_names": [str],
+        "n_test": int,
+        "n_train?": int,
+        "n_train_total?": int,
+        "subset?": (int, None),
+    },
+    "known_rate?": {...: bool},
+    "versions?": {...: (str, None)},
 }
 "What run.json must hold to be read again."
 CELL: dict[str, Any] = {
@@ -114,9 +126,9 @@ class RunFolder:
         """The content of run.json."""
         if not self.exists():
             raise InputError(self.argument, str(self.path), "holds no run (no run.json)")
-        content = read_json(self._run_file, self.argument)
+        content = read_sealed(self._run_file, self.argument)
         parts = content if isinstance(content, dict) else {}
-        if parts.get("format") != FORMAT or not parts.keys() >= SHAPE.keys():
+        if parts.get("format") != FORMAT or not parts.keys() >= needed_keys(SHAPE):
             rule = f"is not a run of format {FORMAT}"
             raise InputError(self.argument, str(self._run_file), rule)
         with reading(self.argument, self._run_file):
@@ -126,7 +138,7 @@ class RunFolder:
     def start(self, metadata: dict[str, Any], map_: NDArray[np.float32]) -> dict[str, Any]:
         """Create the folder, or widen the grid of the run that is there; returns run.json."""
         with self._named_errors():
-            merged = {"format": FORMAT, **metadata}
+            merged = {"format": FORMAT, **metadata, MAP: hash_array(map_)}
             if self.exists():
                 there = self.metadata()
                 merged["grid"] = {
@@ -135,7 +147,8 @@ class RunFolder:
                 }
                 for name in BY_METHOD:
                     merged[name] = there.get(name, {}) | metadata[name]
-            write_json(self._run_file, merged)  # the first file, by which the folder is ours
+            # the first file, by which the folder is ours
+            write_sealed(self._run_file, merged)
             (self.path / "cells").mkdir(exist_ok=True)
             remove_leftovers(self.path, self.path / "cells", self.path / "labels")
             with atomic_path(self.path / "map.npy") as temporary, temporary.open("wb") as file:
@@ -169,9 +182,13 @@ class RunFolder:
         temporary = Path(tempfile.mkdtemp(prefix=f".cell-{tag()}", dir=cells))
         try:
             write_json(temporary / "config.json", asdict(key))
-            write_json(temporary / "result.json", asdict(result))
             kind = np.min_scalar_type(int(test_predictions.max()))
             np.save(temporary / "test_predictions.npy", test_predictions.astype(kind))
+            write_sealed(
+                temporary / "result.json",
+                asdict(result),
+                files=("config.json", "test_predictions.npy"),
+            )
             with contextlib.suppress(OSError):
                 temporary.rename(cells / key.folder)
         finally:
@@ -199,6 +216,30 @@ class RunFolder:
             map=self._map(),
         )
 
+    def damage(self, key: CellKey) -> str:
+        """What is wrong with the folder of a cell, empty where nothing is."""
+        folder = self.path / "cells" / key.folder
+        if not folder.exists():
+            return ""
+        try:
+            self._result(folder)
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def remove_cell(self, key: CellKey) -> None:
+        """Remove what is there of a cell."""
+        shutil.rmtree(self.path / "cells" / key.folder, ignore_errors=True)
+
+    def _result(self, folder: Path) -> dict[str, Any]:
+        """The content of a cell's result.json; `InputError` where a file of it is damaged."""
+        path = folder / "result.json"
+        content = read_sealed(path, self.argument)
+        with reading(self.argument, path):
+            found = {name: value for name, value in content.items() if name != FILES}
+            check_shape(found, CELL)
+        return found
+
     def _cells(
         self, metadata: Mapping[str, Any], columns: Sequence[NoiseColumn]
     ) -> Iterator[CellResult]:
@@ -207,7 +248,7 @@ class RunFolder:
         rates = {column.spec: column.labels.rate for column in columns}
         for folder in sorted((self.path / "cells").glob("[!.]*")):
             check_links(folder, self.argument)
-            content = read_json(folder / "result.json", self.argument)
+            content = self._result(folder)
             config = read_json(folder / "config.json", self.argument)
             with reading(self.argument, folder):
                 made_with = config["configuration"]
@@ -244,6 +285,8 @@ class RunFolder:
             return None
         with reading(self.argument, path):
             found: NDArray[np.float32] = read_npy(path)
+            if self.metadata().get(MAP, hash_array(found)) != hash_array(found):
+                raise ValueError("it is not what was written; the same command writes it again")
             if found.ndim != 2 or found.shape[1] != 2 or found.dtype != np.float32:
                 raise ValueError(f"it holds {found.dtype} {found.shape}, no map")
         return found
@@ -269,6 +312,12 @@ def _is_ours(path: Path) -> bool:
     return path.name.startswith(".run.json.") and path.suffix == ".tmp"
 
 
-def missing_cells(folder: RunFolder, keys: Sequence[CellKey]) -> list[CellKey]:
-    """The cells that are not finished."""
+def missing_cells(
+    folder: RunFolder, keys: Sequence[CellKey], say: Callable[[str], None] = lambda _: None
+) -> list[CellKey]:
+    """The cells that are not finished. say: told of damaged ones, which are removed."""
+    for key in keys:
+        if damage := folder.damage(key):
+            say(f"{damage}; it is trained again")
+            folder.remove_cell(key)
     return [key for key in keys if not folder.has(key)]

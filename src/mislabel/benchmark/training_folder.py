@@ -27,15 +27,13 @@ from mislabel.errors import InputError
 from mislabel.files import (
     check_links,
     check_plain,
-    hash_file,
-    read_json,
     reading,
-    write_json,
     write_text,
 )
 from mislabel.learning import NoisyLabelClassifier, load_method, save_method
 from mislabel.leftovers import remove_leftovers
 from mislabel.outputs import check_folder
+from mislabel.sealed import read_sealed, write_sealed
 
 FORMAT = 1
 RUNNING, CHECKPOINT, RECEIPT = "training.json", "checkpoint.safetensors", "receipt.json"
@@ -121,7 +119,7 @@ class TrainingFolder:
     def begin(self, content: Mapping[str, Any]) -> None:
         """Create the folder, or leave the training that is there as it is."""
         if not self.is_begun():
-            write_json(self.path / RUNNING, {"format": FORMAT, **content})
+            write_sealed(self.path / RUNNING, {"format": FORMAT, **content})
 
     def finish(
         self,
@@ -133,8 +131,7 @@ class TrainingFolder:
         save_method(method, self.path)
         write_text(self.path / "curves.csv", _curves_csv(method.curves_))
         write_text(self.path / "scores.csv", _scores_csv(scores))
-        hashes = {name: hash_file(self.path / name) for name in RESULTS}
-        write_json(self.path / RECEIPT, {"format": FORMAT, **receipt, "files_sha256": hashes})
+        write_sealed(self.path / RECEIPT, {"format": FORMAT, **receipt}, files=RESULTS)
         self.clean_up()
 
     def clean_up(self) -> None:
@@ -157,7 +154,7 @@ class TrainingFolder:
         )
 
     def _read(self, name: str) -> Mapping[str, Any]:
-        content = read_json(self.path / name, self.argument)
+        content = read_sealed(self.path / name, self.argument)
         if not isinstance(content, dict) or not {"format", "identity"} <= content.keys():
             rule = "is not of a training; give a new or empty folder"
             raise InputError(self.argument, str(self.path / name), rule)
@@ -221,4 +218,6 @@ def _columns(path: Path) -> dict[str, list[str]]:
             names, *rows = csv.reader(file)
     except csv.Error as error:
         raise ValueError(str(error)) from error
+    if not rows:
+        raise ValueError("it has no rows")
     return {name: [row[place] for row in rows] for place, name in enumerate(names)}

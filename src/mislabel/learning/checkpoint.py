@@ -5,6 +5,7 @@ JSON in the file's header. A checkpoint of another training (data, labels, metho
 versions) is refused.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mislabel.errors import InputError
-from mislabel.files import atomic_path
+from mislabel.files import UNREADABLE, atomic_path, check_plain
 
 TENSOR, MAPPING = "__tensor__", "__mapping__"
 
@@ -65,7 +66,9 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     outline = _outline(state, tensors)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"state": json.dumps(outline)})
+        text = json.dumps(outline)
+        metadata = {"state": text, "sha256": _hash(text, tensors)}
+        save_file(tensors, temporary, metadata=metadata)
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -73,14 +76,27 @@ def load_state(path: Path) -> dict[str, Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        check_plain(path)
         with safe_open(path, framework="pt") as file:
-            outline = json.loads((file.metadata() or {})["state"])
+            metadata = file.metadata() or {}
+            outline = json.loads(metadata["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata.get("sha256") not in (None, _hash(metadata["state"], tensors)):
+            raise ValueError("it is not what was written")
         state: dict[str, Any] = _filled(outline, tensors)
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, *UNREADABLE) as error:
         rule = f"cannot be read ({type(error).__name__}); delete it to start afresh"
         raise InputError("checkpoint", str(path), rule) from error
     return state
+
+
+def _hash(outline: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 (hex) of a state."""
+    digest = hashlib.sha256(outline.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor_bytes(tensor))
+    return digest.hexdigest()
 
 
 def _outline(value: Any, tensors: dict[str, Tensor]) -> Any:

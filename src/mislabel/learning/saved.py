@@ -28,14 +28,14 @@ from mislabel.files import (
     atomic_path,
     error_line,
     hash_file,
-    read_json,
-    write_json,
 )
 from mislabel.learning.base import Network, NoisyLabelClassifier
 from mislabel.learning.problem import choose_device
 from mislabel.learning.recipes import Recipe
 from mislabel.learning.resident import Normalisation
+from mislabel.sealed import read_sealed, write_sealed
 from mislabel.seeds import TrainingSeeds
+from mislabel.shapes import check_shape
 
 FORMAT = 1
 MODEL, WEIGHTS = "model.json", "model.safetensors"
@@ -54,7 +54,7 @@ def save_method(method: NoisyLabelClassifier, folder: str | Path) -> None:
     content = _content(method)
     _write_weights(method.network_, folder / WEIGHTS)
     content["weights_sha256"] = hash_file(folder / WEIGHTS)
-    write_json(folder / MODEL, content)
+    write_sealed(folder / MODEL, content)
 
 
 def load_method(
@@ -66,7 +66,7 @@ def load_method(
     or "cuda". Errors: `InputError` for files that are missing, changed or none of ours.
     """
     folder = Path(folder)
-    content = read_json(folder / MODEL, "model")
+    content = read_sealed(folder / MODEL, "model")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError("model", str(folder / MODEL), f"is not a model of format {FORMAT}")
     place = choose_device(device)
@@ -177,6 +177,7 @@ def _restored(content: Mapping[str, Any], network: Network | None) -> NoisyLabel
     if len(method.example_shape_) == 1:
         method.n_features_in_ = method.example_shape_[0]
     if content["feature_names"] is not None:
+        check_shape(content["feature_names"], [str], "feature_names")
         method.feature_names_in_ = np.array(content["feature_names"], dtype=object)
     return method
 

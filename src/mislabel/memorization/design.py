@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mislabel.errors import InputError, did_you_mean
-from mislabel.files import hash_array, read_npy
+from mislabel.files import check_plain, hash_array, read_npy
 from mislabel.labels import NoisyLabels, check_labels
 from mislabel.seeds import TrainingSeeds, check_seed, child_sequence, generator
 
@@ -38,6 +38,8 @@ DESIGNS = ("balanced", "all", "lim2025")
 KEEP = 0.7
 STREAMS = ("initialisation", "order", "augmentation")
 Index = NDArray[np.int64]
+LARGEST_INDEX = 2**26
+"Bytes of a text file of positions."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +199,7 @@ def load_index(path: Path, argument: str = "held_out") -> Index:
     try:
         if path.suffix == ".npy":
             return check_labels(read_npy(path), name=argument)
+        check_plain(path, LARGEST_INDEX)
         text = path.read_text(encoding="utf-8").split()
         return check_labels([int(word) for word in text], name=argument)
     except InputError:

@@ -36,12 +36,11 @@ from mislabel.files import (
     check_links,
     error_line,
     open_npz,
-    read_json,
     reading,
-    write_json,
 )
 from mislabel.leftovers import remove_leftovers
 from mislabel.outputs import check_own_folder
+from mislabel.sealed import read_sealed, write_sealed
 from mislabel.shapes import check_shape
 
 FORMAT = 1
@@ -127,7 +126,7 @@ class StudyFolder:
             self._save_labels(labels)
             names = {"class_names": list(labels.class_names), "n_total": labels.n_total}
             content = {"format": FORMAT, "identity": dict(identity), **names, **about}
-            write_json(self._about, content)
+            write_sealed(self._about, content)
         (self.path / "runs").mkdir(exist_ok=True)
         remove_leftovers(self.path, self.path / "runs")
 
@@ -136,7 +135,7 @@ class StudyFolder:
         """The content of study.json."""
         if not self.exists():
             raise InputError(self.argument, str(self.path), "holds no study (no study.json)")
-        content = read_json(self._about, self.argument)
+        content = read_sealed(self._about, self.argument)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(self.argument, str(self._about), f"is no study of format {FORMAT}")
         with reading(self.argument, self._about):
@@ -168,12 +167,14 @@ class StudyFolder:
         try:
             with open_npz(path) as file:
                 arrays = {name: np.asarray(file[name], np.int64) for name in file.files}
-            return StudyLabels(
+            labels = StudyLabels(
                 clean_labels=arrays.pop("clean_labels", None),
                 n_total=int(metadata["n_total"]),
                 class_names=tuple(map(str, metadata["class_names"])),
                 **arrays,
             )
+            _check_labels(labels)
+            return labels
         except UNREADABLE as error:
             rule = f"cannot be read ({error_line(error)})"
             raise InputError(self.argument, str(path), rule) from error
@@ -335,6 +336,25 @@ def _classes(values: Any, name: str, count: int, n_classes: int) -> NDArray[np.i
     if count and not (found.min() >= 0 and found.max() < n_classes):
         raise InputError(name, "classes", f"must be from 0 to {n_classes - 1}")
     return found.astype(np.int64)
+
+
+def _check_labels(labels: StudyLabels) -> None:
+    """Raise `ValueError` where labels are of no class, or positions are none."""
+    n, n_classes = len(labels.labels), len(labels.class_names)
+    limits = {
+        "labels": n_classes, "clean_labels": n_classes, "test_labels": n_classes,
+        "index": n, "positions": labels.n_total,
+    }  # fmt: skip
+    for name, limit in limits.items():
+        array = getattr(labels, name)
+        if array is None:
+            continue
+        if array.ndim != 1 or ((array < 0) | (array >= limit)).any():
+            raise ValueError(f"{name} must be from 0 to {limit - 1}")
+        if name in ("clean_labels", "positions") and len(array) != n:
+            raise ValueError(f"{name} must have length {n}")
+        if name in ("index", "positions") and (np.diff(array) <= 0).any():
+            raise ValueError(f"{name} must be ascending without repetition")
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

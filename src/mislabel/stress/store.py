@@ -24,12 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.errors import InputError
-from mislabel.files import check_links, hash_json, read_json, reading, write_json
+from mislabel.files import check_links, hash_json, reading, write_json
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
 from mislabel.leftovers import remove_leftovers, tag
 from mislabel.outputs import check_own_folder
-from mislabel.shapes import check_shape
+from mislabel.sealed import FILES, read_sealed, write_sealed
+from mislabel.shapes import check_shape, needed_keys
 from mislabel.stress.results import StressCell, StressNoise, StressResults, Subject
 from mislabel.words import one_line
 
@@ -47,7 +48,11 @@ SHAPE: dict[str, Any] = {
     "metric": str,
     "lower_is_better": bool,
     "thresholds": [str],
-    "data": {"name": str, "class_names": [str], "n_test": int},
+    "data": {
+        "name": str, "class_names": [str], "n_test": int, "n_train?": int,
+        "n_train_total?": int, "subset?": (int, None),
+    },
+    "versions?": {...: (str, None)},
     "noises": [{"spec": str, "kind": str, "family": str, "title": str, "rate": float}],
     "cells": [
         {"cell": str, "subject": str, "noise": str, "seed": int, "rate": float,
@@ -106,9 +111,9 @@ class StressFolder:
         """The content of stress.json."""
         if not self.exists():
             raise InputError(self.argument, str(self.path), f"holds no stress test (no {FILE})")
-        content = read_json(self._file, self.argument)
+        content = read_sealed(self._file, self.argument)
         found = content if isinstance(content, dict) else {}
-        if found.get("format") != FORMAT or not found.keys() >= SHAPE.keys():
+        if found.get("format") != FORMAT or not found.keys() >= needed_keys(SHAPE):
             raise InputError(self.argument, str(self._file), f"is no test of format {FORMAT}")
         with reading(self.argument, self._file):
             check_shape(found, SHAPE)
@@ -119,7 +124,7 @@ class StressFolder:
     def start(self, metadata: Mapping[str, Any]) -> None:
         """Create the folder, or put this test in the place of the one that is there."""
         try:
-            write_json(self._file, {"format": FORMAT, **metadata})
+            write_sealed(self._file, {"format": FORMAT, **metadata})
             (self.path / "cells").mkdir(exist_ok=True)
         except OSError as error:
             rule = f"cannot be written ({error.strerror or error})"
@@ -149,10 +154,14 @@ class StressFolder:
         if not path.is_file():
             return None
         check_links(path.parent, self.argument)
-        content = read_json(path, self.argument)
+        content = read_sealed(path, self.argument)
         with reading(self.argument, path):
             check_shape(content, CELL)
-        return dict(content)
+        return {name: value for name, value in content.items() if name != FILES}
+
+    def remove_cell(self, name: str) -> None:
+        """Remove what is there of a cell."""
+        shutil.rmtree(self._cell_path(name), ignore_errors=True)
 
     @contextlib.contextmanager
     def working_folder(self, timeout: float) -> Iterator[Path]:
@@ -178,13 +187,14 @@ class StressFolder:
             if log.is_file():
                 shutil.copyfile(log, temporary / "log.txt")
             write_json(temporary / "config.json", dict(config))
-            write_json(temporary / "result.json", dict(result))
             if predictions is not None:
                 kind = np.min_scalar_type(int(predictions.max()))
                 np.save(temporary / "predictions.npy", predictions.astype(kind))
+            beside = sorted(path.name for path in temporary.iterdir())
+            write_sealed(temporary / "result.json", result, files=beside)
             there = self.cell(name)
             if there is not None and there["failure"] is not None:
-                shutil.rmtree(self._cell_path(name), ignore_errors=True)
+                self.remove_cell(name)
             with contextlib.suppress(OSError):
                 temporary.rename(self._cell_path(name))
         if self.cell(name) is None:

@@ -29,6 +29,7 @@ from pathlib import Path
 import yaml
 
 from mislabel.errors import InputError, did_you_mean
+from mislabel.files import check_plain
 from mislabel.noise import canonical_noise, make_noise
 from mislabel.seeds import check_seed
 from mislabel.stress.intervals import MAX_SEEDS
@@ -211,10 +212,11 @@ class _Loader(yaml.SafeLoader):
 
 def _read(path: Path) -> str:
     try:
+        check_plain(path)
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise InputError("suite", str(path), f"cannot be read ({error.strerror})") from error
+        raise InputError("suite", str(path), f"cannot be read ({error.strerror or error})") from error
     if len(content) > MAX_BYTES:
         raise InputError("suite", str(path), f"must be at most {MAX_BYTES:,} bytes")
     try:
