@@ -130,6 +130,7 @@ def test_receipt_as_json(worked: NoisyLabels) -> None:
         "n_examples": 7,
         "n_classes": 4,
         "labels_sha256": hash_array(np.array(NOISY)),
+        "clean_labels_sha256": hash_array(np.array(CLEAN)),
         "rate": 3 / 7,
         "rate_per_class": [0.5, 0.5, None, 0.0],
     }

@@ -187,7 +187,7 @@ def _train_missing(
     crew: tuple[Executor, Workers],
     progress: Progress,
 ) -> None:
-    todo = missing_cells(folder, keys)
+    todo = missing_cells(folder, keys, inputs.say)
     done = len(keys) - len(todo)
     progress(done, len(keys))
     if not todo:

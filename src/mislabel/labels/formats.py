@@ -32,14 +32,13 @@ from mislabel.files import (
     error_line,
     hash_array,
     hash_file,
-    read_json,
     read_npy,
     reading,
-    write_json,
 )
 from mislabel.labels.check import as_array, check_labels
 from mislabel.labels.noisy import NoisyLabels, Receipt
 from mislabel.outputs import check_file
+from mislabel.sealed import read_sealed, write_sealed
 from mislabel.shapes import check_shape
 from mislabel.tables import read_csv, read_parquet
 from mislabel.words import no_formula
@@ -47,6 +46,7 @@ from mislabel.words import no_formula
 NOISY_COLUMNS = ("noisy_label", "label")
 CLEAN_COLUMNS = ("clean_label", "given_label")
 CSV_LAYOUTS = ("pair", "samples", "indexed")
+CHANGED = "differs from its receipt: it was changed after it was written"
 Columns = dict[str, NDArray[Any]]
 _RECEIPT: dict[str, Any] = {
     "generator": str, "labels_sha256": str, "n_classes": int, "parameters": dict,
@@ -85,8 +85,11 @@ def load_labels(
     if receipt is not None:
         written = check_labels(columns[described], name=argument, n_classes=n_classes)
         if receipt["labels_sha256"] != hash_array(written):
-            rule = "differs from its receipt: it was changed after it was written"
-            raise InputError(argument, str(path), rule)
+            raise InputError(argument, str(path), CHANGED)
+        if name == described and any(column in columns for column in CLEAN_COLUMNS):
+            assert clean is not None
+            if receipt.get("clean_labels_sha256") not in (None, hash_array(clean)):
+                raise InputError(argument, str(path), CHANGED)
     return NoisyLabels(
         labels,
         clean_labels=clean,
@@ -123,7 +126,7 @@ def save_labels(
             writer(columns, temporary)
         if path.suffix.lower() == ".gz":
             _compress(temporary)
-    write_json(receipt_path(path), labels.receipt_json())
+    write_sealed(receipt_path(path), labels.receipt_json())
 
 
 def load_filenames(path: Path) -> list[str] | None:
@@ -278,7 +281,7 @@ def _read_receipt(path: Path, argument: str) -> dict[str, Any] | None:
     beside = receipt_path(path)
     if not beside.is_file():
         return None
-    content = read_json(beside, f"{argument} receipt")
+    content = read_sealed(beside, f"{argument} receipt")
     needed = {"format", "generator", "labels_sha256", "n_classes"}
     if not isinstance(content, dict) or not needed <= content.keys() or content["format"] != 1:
         raise InputError(f"{argument} receipt", str(beside), "is not a receipt of format 1")

@@ -143,6 +143,7 @@ class NoisyLabels:
             "n_examples": len(self),
             "n_classes": self.n_classes,
             "labels_sha256": hash_array(self.labels),
+            **({"clean_labels_sha256": hash_array(self._clean)} if known else {}),
             "rate": self.rate if known else None,
             "rate_per_class": [None if np.isnan(r) else r for r in per_class],
         }

@@ -245,7 +245,11 @@ def run_test(
     labels = _draw_labels(test, folder)
     plan = _plan(test, codes, labels)
     shown = [p for p in plan if only is None or (p["noise"], p["seed"]) in only]
-    todo = [p for p in shown if not _is_ended(folder.cell(p["cell"]), test.timeout, retry_failed)]
+    todo = [
+        p
+        for p in shown
+        if not _is_ended(_sound(folder, p["cell"], test), test.timeout, retry_failed)
+    ]
     crew = executor.crew(workers, len(plan), "cpu")
     with _scratch(folder, executor) as scratch:
         launchers = {
@@ -324,6 +328,16 @@ def _plan(
         for spec in test.suite.noises
         for subject, code in codes.items()
     ]
+
+
+def _sound(folder: StressFolder, name: str, test: StressTest) -> Mapping[str, Any] | None:
+    """The result of a cell; a damaged one is told, removed, and as if it had never been."""
+    try:
+        return folder.cell(name)
+    except InputError as error:
+        test.inputs.say(f"{error}; it is trained again")
+        folder.remove_cell(name)
+        return None
 
 
 def _is_ended(cell: Mapping[str, Any] | None, timeout: float, retry_failed: bool) -> bool:
