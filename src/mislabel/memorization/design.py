@@ -123,7 +123,7 @@ class Design:
         return np.asarray(found, dtype=np.int64)
 
     def _seed(self, stream: str, number: int) -> int:
-        return int(self._child(stream, number).generate_state(1, np.uint64)[0] >> 1)
+        return int(self._child(stream, number).generate_state(1, np.uint64)[0]) >> 1
 
     def _child(self, stream: str, number: int) -> np.random.SeedSequence:
         """The child of that number of a stream's sequence."""
