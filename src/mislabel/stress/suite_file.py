@@ -216,7 +216,8 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise InputError("suite", str(path), f"cannot be read ({error.strerror or error})") from error
+        rule = f"cannot be read ({error.strerror or error})"
+        raise InputError("suite", str(path), rule) from error
     if len(content) > MAX_BYTES:
         raise InputError("suite", str(path), f"must be at most {MAX_BYTES:,} bytes")
     try:
