@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mislabel.errors import InputError
-from mislabel.files import hash_file, hash_json, read_json, write_json
+from mislabel.files import hash_file, hash_json, read_json, reading, write_json
+from mislabel.shapes import check_shape
 
 SEAL, FILES = "sha256", "files_sha256"
 DAMAGED = "is damaged: it is not what was written"
@@ -38,6 +39,12 @@ def read_sealed(path: Path, argument: str) -> Any:
         return content
     if seal != hash_json(content):
         raise InputError(argument, str(path), DAMAGED)
+    with reading(argument, path):
+        check_shape(content, {f"{FILES}?": {...: str}})
+        if others := [
+            name for name in content.get(FILES, {}) if not name or Path(name).name != name
+        ]:
+            raise ValueError(f"{others[0]!r} is no name of a file beside it")
     for name, sha256 in content.get(FILES, {}).items():
         beside = path.with_name(name)
         if not beside.is_file():

@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 from mislabel.download import DownloadError
 from mislabel.errors import InputError
-from mislabel.files import check_plain, hash_file
+from mislabel.files import check_plain, hash_array, hash_file
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import load_filenames, receipt_path, save_labels
 
@@ -104,6 +104,8 @@ def _make_marks(folder: Path) -> None:
     save_labels(_labels(), folder / "labels.npy")
     receipt = json.loads((folder / "labels.npy.receipt.json").read_text())
     receipt["generator"] = "explorer-marks"
+    receipt["inputs"] = {"labels": hash_array(NOISY)}
+    receipt["parameters"] = {"marks": {"right": N // 2, "wrong": 0, "unsure": 0, "new": 0}}
     (folder / "marked.csv.receipt.json").write_text(json.dumps(receipt))
     (folder / "labels.npy").unlink()
     (folder / "labels.npy.receipt.json").unlink()
@@ -509,7 +511,7 @@ READERS = [
     *[_label_file(suffix) for suffix in (".npy", ".csv", ".csv.gz", ".parquet", ".pt")],
     _label_file(".csv", "indexed"),
     Reader("receipt", _unsealed(_make_receipt), _read_receipt, "*.json"),
-    Reader("marks", _make_marks, _read_marks),
+    Reader("marks", _unsealed(_make_marks), _read_marks),
     *[_index_file(suffix) for suffix in (".npy", ".txt")],
     *[_features(suffix) for suffix in (".npy", ".npz", ".parquet", ".safetensors")],
     _features(".parquet", read_map=True),

@@ -15,7 +15,9 @@ from hostile_readers import READERS, Reader
 
 from mislabel.data import load_data
 from mislabel.errors import InputError
+from mislabel.files import hash_json, write_json
 from mislabel.outputs import check_own_folder
+from mislabel.sealed import read_sealed
 from tiny_data import snapshot
 
 FOLDERS = [r for r in READERS if r.name in ("run", "stress test", "study", "training")]
@@ -87,6 +89,16 @@ def test_a_stress_test_names_no_cell_outside(
     (folder / "stress.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match="a name that is no hash"):
         load_stress(folder)
+
+
+@pytest.mark.parametrize(
+    "files", [{"../x": "a"}, {"/etc/passwd": "a"}, {"": "a"}, {"a/b": "a"}, ["a"], 5, {"a": 1}]
+)
+def test_a_seal_names_only_files_beside_it(tmp_path: Path, files: Any) -> None:
+    content = {"files_sha256": files}
+    write_json(tmp_path / "a.json", content | {"sha256": hash_json(content)})
+    with pytest.raises(InputError, match="is damaged"):
+        read_sealed(tmp_path / "a.json", "run")
 
 
 @pytest.mark.parametrize("what", ["file", "class"])

@@ -198,13 +198,15 @@ def test_no_escape_sequence_reaches_the_terminal(
                      provenance={"title": evil, "estimator": evil})  # fmt: skip
     scores.save(tmp_path / "scores.npz")
     drawn(seed=1).save(tmp_path / "other.npz")
+    arrays = {"x_train": np.zeros((60, 2)), "y_train": scores.labels}
+    np.savez("data.npz", class_names=list(scores.class_names), x_test=np.zeros((3, 2)),
+             y_test=np.arange(3), **arrays)  # fmt: skip
     (tmp_path / "labels.csv").write_text(f"given_label,noisy_label,{evil}\n0,1,2\n")
     (tmp_path / f"{evil.replace('/', '')}.npy").write_bytes(b"x")
     for words in (
         ["bench", "table", "run"], ["bench", "audit", "run"], ["bench", "report", "run"],
-        ["memorize", "list", "scores.npz", "-o", "list"],
+        ["memorize", "list", "scores.npz", "--data", "npz:data.npz", "-o", "list"],
         ["memorize", "compare", "scores.npz", "other.npz"],
-        ["memorize", "summary", "scores.npz"],
         ["noise", "describe", "labels.csv", "--column", evil],
         ["noise", "describe", f"{evil}.npy"], ["noise", "describe", f"{evil}"], [evil],
         ["noise", "describe", "labels.csv"], ["bench", "table", f"{evil}"], ["--" + evil],
