@@ -1,20 +1,28 @@
 """The command line: one file per command, which parses, calls the library and prints.
 
 Results go to stdout, progress and errors to stderr. Bad input is one line on stderr and exit
-status 2; ``--debug`` shows the traceback instead.
+status 2; ``--debug`` shows the traceback instead. Ctrl-C and SIGTERM end a command in the same
+way, after it has cleaned up, with status 130 and 143.
 """
 
+import contextlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
 from typing import NoReturn
 
 import typer
 
-from mislabel.errors import InputError, LostRunsError, did_you_mean
+from mislabel.errors import InputError, LostRunsError, did_you_mean, printable
 
 # The base class of all of Typer's own complaints about arguments; not exported by itself.
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
 "Exit status after Ctrl-C, which Typer returns."
+TERMINATED = 143
+"Exit status after SIGTERM."
 
 
 def build_app() -> typer.Typer:
@@ -78,6 +86,12 @@ def _print_version() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the ``mislabel`` command."""
+    with _interrupted_by_sigterm():
+        _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> NoReturn:
+    """Run a command to its exit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
@@ -100,6 +114,33 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
+@contextlib.contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, and be told from it by the exit status.
+
+    A handler that is there already, and a thread that is not the main one, are left as they are.
+    """
+    told: list[int] = []
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        told.append(number)
+        raise KeyboardInterrupt
+
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt):
+        if told:
+            sys.exit(TERMINATED)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _system_message(error: OSError) -> str:
     """What the system says, after the file it says it of."""
     text = error.strerror or " ".join(str(error).split())
@@ -118,5 +159,5 @@ def _usage_message(error: BaseException) -> str:
 def _fail(message: str, *, status: int = 2) -> NoReturn:
     """One line and a status; no line where the help was printed for want of arguments."""
     if message:
-        print(f"mislabel: error: {message}", file=sys.stderr)
+        print(f"mislabel: error: {printable(message)}", file=sys.stderr)
     sys.exit(status)
