@@ -27,6 +27,7 @@ from pyarrow import parquet
 
 from mislabel import files
 from mislabel.data import load_data
+from mislabel.data.images import read_headers
 from mislabel.errors import InputError
 from mislabel.features import load_features
 from mislabel.labels import load_labels
@@ -242,6 +243,23 @@ def test_a_huge_image_in_parquet(tmp_path: Path) -> None:
         parquet.write_table(pa.table({"img": rows, "label": [0]}), path)
     said = refusal(lambda: load_data(f"cifar10:{tmp_path}"))
     assert said == "has more than 64 megapixels"
+
+
+def test_damaged_exif_is_no_warning() -> None:
+    """Whatever byte of it is changed, the image is read, or said to be none."""
+    exif, stream = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.new("RGB", (8, 4)).save(stream, "JPEG", exif=exif)
+    content = stream.getvalue()
+    start = content.index(b"Exif")
+    damaged = [
+        content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :]
+        for at in range(start, start + 32)
+    ]
+    for one in damaged:
+        with contextlib.suppress(InputError):
+            (header,) = read_headers(1, lambda _, one=one: one, str)
+            assert sorted(header[:2]) == [4, 8]
 
 
 def test_many_images_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,7 @@ def _in_threads(n: int, work: Callable[[int], T], source: Source) -> list[T]:
         return [checked(i) for i in range(start, min(start + _CHUNK, n))]
 
     with warnings.catch_warnings(), ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore", UserWarning)  # of damaged EXIF, which then counts as none
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             chunks: Sequence[list[T]] = list(pool.map(chunk, range(0, n, _CHUNK)))
