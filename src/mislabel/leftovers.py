@@ -50,6 +50,15 @@ def remove_leftovers(*folders: Path, pattern: str = ".*") -> None:
                     _remove(path)
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder of ours, also where Ctrl-C comes meanwhile; what cannot be is no error."""
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
 def _is_left(path: Path) -> bool:
     found = _TAG.search(path.name)
     if found is not None and found[1] == _machine():

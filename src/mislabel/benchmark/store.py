@@ -37,7 +37,7 @@ from mislabel.files import (
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
 from mislabel.learning import METHODS
-from mislabel.leftovers import remove_leftovers, tag
+from mislabel.leftovers import remove_folder, remove_leftovers, tag
 from mislabel.noise import NOISE, canonical_noise
 from mislabel.outputs import check_own_folder
 from mislabel.sealed import FILES, read_sealed, write_sealed
@@ -192,7 +192,7 @@ class RunFolder:
             with contextlib.suppress(OSError):
                 temporary.rename(cells / key.folder)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            remove_folder(temporary)
         if not self.has(key):
             raise InputError(self.argument, str(cells / key.folder), "cannot be written")
 

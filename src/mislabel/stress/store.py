@@ -27,7 +27,7 @@ from mislabel.errors import InputError
 from mislabel.files import check_links, hash_json, reading, write_json
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
-from mislabel.leftovers import remove_leftovers, tag
+from mislabel.leftovers import remove_folder, remove_leftovers, tag
 from mislabel.outputs import check_own_folder
 from mislabel.sealed import FILES, read_sealed, write_sealed
 from mislabel.shapes import check_shape, needed_keys
@@ -171,7 +171,7 @@ class StressFolder:
         try:
             yield temporary
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            remove_folder(temporary)
 
     def save_cell(
         self,
