@@ -5,6 +5,7 @@ Whatever is read may be damaged or made to do harm. `UNREADABLE` is what readers
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import lzma
@@ -40,6 +41,22 @@ _HASHED_AT_ONCE = 2**20
 
 
 @contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of a disk, which NumPy and safetensors tell in words of their own, with a path."""
+    try:
+        yield
+    except Exception as error:
+        text = str(error)
+        known = isinstance(error, OSError) and error.errno is not None
+        full = text.endswith(" written") or "No space left on device" in text
+        if known and error.filename is None:  # type: ignore[attr-defined]
+            raise OSError(error.errno, error.strerror or text, str(path)) from error  # type: ignore[attr-defined]
+        if not known and full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
+
+
+@contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it there on success.
 
@@ -50,13 +67,28 @@ def atomic_path(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The only process in such a block for a folder, which is made; where a disk can lock."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            handle = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

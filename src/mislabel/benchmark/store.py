@@ -29,6 +29,7 @@ from mislabel.files import (
     check_links,
     hash_array,
     hash_json,
+    locked,
     read_json,
     read_npy,
     reading,
@@ -137,7 +138,8 @@ class RunFolder:
 
     def start(self, metadata: dict[str, Any], map_: NDArray[np.float32]) -> dict[str, Any]:
         """Create the folder, or widen the grid of the run that is there; returns run.json."""
-        with self._named_errors():
+        with self._named_errors(), locked(self.path):
+            self.check_identity(metadata["identity"])
             merged = {"format": FORMAT, **metadata, MAP: hash_array(map_)}
             if self.exists():
                 there = self.metadata()

@@ -158,6 +158,9 @@ class TrainingFolder:
         if not isinstance(content, dict) or not {"format", "identity"} <= content.keys():
             rule = "is not of a training; give a new or empty folder"
             raise InputError(self.argument, str(self.path / name), rule)
+        if content["format"] != FORMAT:
+            rule = f"is not of a training of format {FORMAT}"
+            raise InputError(self.argument, str(self.path / name), rule)
         return content
 
     def _curves(self) -> dict[str, list[float | None]]:

@@ -35,6 +35,7 @@ from mislabel.files import (
     atomic_path,
     check_links,
     error_line,
+    locked,
     open_npz,
     reading,
 )
@@ -122,11 +123,14 @@ class StudyFolder:
         self, identity: Mapping[str, Any], labels: StudyLabels, about: Mapping[str, Any]
     ) -> None:
         """Create the folder, or leave the study that is there as it is."""
-        if not self.exists():
-            self._save_labels(labels)
-            names = {"class_names": list(labels.class_names), "n_total": labels.n_total}
-            content = {"format": FORMAT, "identity": dict(identity), **names, **about}
-            write_sealed(self._about, content)
+        with locked(self.path):
+            if self.exists():
+                self.check_identity(identity)
+            else:
+                self._save_labels(labels)
+                names = {"class_names": list(labels.class_names), "n_total": labels.n_total}
+                content = {"format": FORMAT, "identity": dict(identity), **names, **about}
+                write_sealed(self._about, content)
         (self.path / "runs").mkdir(exist_ok=True)
         remove_leftovers(self.path, self.path / "runs")
 

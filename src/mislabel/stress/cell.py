@@ -1,6 +1,8 @@
 """One cell: start the training, read what it left, measure it, store it."""
 
+import errno
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -22,6 +24,10 @@ from mislabel.stress.store import StressFolder
 from mislabel.stress.subjects import Launcher, Place
 from mislabel.stress.supervision import Ended, Supervision
 from mislabel.words import one_line
+
+
+NO_ROOM = 2**16
+"Bytes; with less on its disk a training cannot be told from one that had none."
 
 
 class SharedFiles:
@@ -127,6 +133,7 @@ def train_cell(work: CellWork) -> str:
             predictions, found = _measure(work, place.out)
             result |= found | {"failure": None}
         except OutcomeError as bad:
+            _check_room(folder.path)
             result |= {"failure": one_line(str(bad))}
         result |= {"timed_out": ended.timed_out, "timeout": work.timeout}
         folder.save_cell(
@@ -164,6 +171,12 @@ def _own_metric(work: CellWork, predictions: NDArray[np.int64]) -> dict[str, flo
     if not np.isfinite(value):
         raise OutcomeError(f"metric {name} is {value}; must be finite")
     return {name: value}
+
+
+def _check_room(folder: Path) -> None:
+    """Raise where the disk is full: that is no fault of the code, and is not stored as one."""
+    if shutil.disk_usage(folder).free < NO_ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def _check_ended(ended: Ended, log: Path, timeout: float) -> None:

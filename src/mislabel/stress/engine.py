@@ -8,6 +8,7 @@ trains only what is missing. Cells are kept by the hash of data, labels, seed an
 """
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,7 +33,7 @@ from mislabel.stress.data import make_inputs
 from mislabel.stress.metrics import FITTED, METRICS, Metric
 from mislabel.stress.reference import check_reference, reference_code
 from mislabel.stress.results import YOURS, StressResults
-from mislabel.stress.store import StressFolder, suite_json
+from mislabel.stress.store import FORMAT, StressFolder, suite_json
 from mislabel.stress.subjects import (
     Code,
     Command,
@@ -257,7 +258,8 @@ def run_test(
             for number, (name, subject) in enumerate(subjects.items())
             if any(p["subject"] == name for p in todo)
         }
-        folder.start(_metadata(test, subjects, codes, labels, plan))
+        metadata = json.loads(json.dumps(_metadata(test, subjects, codes, labels, plan)))
+        folder.start(metadata)
         for (spec, seed), (drawn, is_new) in labels.items():
             if is_new:
                 folder.save_labels(drawn, spec, seed, test.identity)
@@ -272,7 +274,7 @@ def run_test(
                 progress(done, len(shown))
         finally:
             supervision.stop()
-    return folder.results()
+    return folder.results({"format": FORMAT, **metadata})
 
 
 @contextlib.contextmanager

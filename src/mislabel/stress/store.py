@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mislabel.errors import InputError
-from mislabel.files import check_links, hash_json, reading, write_json
+from mislabel.files import check_links, hash_json, locked, reading, write_json
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
 from mislabel.leftovers import remove_folder, remove_leftovers, tag
@@ -124,7 +124,8 @@ class StressFolder:
     def start(self, metadata: Mapping[str, Any]) -> None:
         """Create the folder, or put this test in the place of the one that is there."""
         try:
-            write_sealed(self._file, {"format": FORMAT, **metadata})
+            with locked(self.path):
+                write_sealed(self._file, {"format": FORMAT, **metadata})
             (self.path / "cells").mkdir(exist_ok=True)
         except OSError as error:
             rule = f"cannot be written ({error.strerror or error})"
@@ -200,9 +201,12 @@ class StressFolder:
         if self.cell(name) is None:
             raise InputError(self.argument, str(self._cell_path(name)), "cannot be written")
 
-    def results(self) -> StressResults:
-        """The test with every cell of it that has ended."""
-        metadata = self.metadata()
+    def results(self, metadata: Mapping[str, Any] | None = None) -> StressResults:
+        """The test with every cell of it that has ended.
+
+        metadata: of a test of which another process may have replaced stress.json meanwhile.
+        """
+        metadata = self.metadata() if metadata is None else metadata
         self._check_links()
         cells = []
         for place in metadata["cells"]:
