@@ -26,16 +26,17 @@ def write_sealed(path: Path, content: Mapping[str, Any], files: Sequence[str] = 
     write_json(path, whole | {SEAL: hash_json(whole)})
 
 
-def read_sealed(path: Path, argument: str) -> Any:
+def read_sealed(path: Path, argument: str, *, format: int | None = None) -> Any:
     """The JSON of a file, checked, without its own hash.
 
+    format: that the caller reads, and the file should name; of any other nothing is checked here.
     Errors: `InputError` that names the file that is missing, broken or not what was written.
     """
     content = read_json(path, argument)
     if not isinstance(content, dict):
         return content
     seal = content.pop(SEAL, None)
-    if seal is None:
+    if seal is None or content.get("format") != format:
         return content
     if seal != hash_json(content):
         raise InputError(argument, str(path), DAMAGED)

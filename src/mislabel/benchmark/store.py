@@ -127,7 +127,7 @@ class RunFolder:
         """The content of run.json."""
         if not self.exists():
             raise InputError(self.argument, str(self.path), "holds no run (no run.json)")
-        content = read_sealed(self._run_file, self.argument)
+        content = read_sealed(self._run_file, self.argument, format=FORMAT)
         parts = content if isinstance(content, dict) else {}
         if parts.get("format") != FORMAT or not parts.keys() >= needed_keys(SHAPE):
             rule = f"is not a run of format {FORMAT}"

@@ -154,7 +154,7 @@ class TrainingFolder:
         )
 
     def _read(self, name: str) -> Mapping[str, Any]:
-        content = read_sealed(self.path / name, self.argument)
+        content = read_sealed(self.path / name, self.argument, format=FORMAT)
         if not isinstance(content, dict) or not {"format", "identity"} <= content.keys():
             rule = "is not of a training; give a new or empty folder"
             raise InputError(self.argument, str(self.path / name), rule)

@@ -281,7 +281,7 @@ def _read_receipt(path: Path, argument: str) -> dict[str, Any] | None:
     beside = receipt_path(path)
     if not beside.is_file():
         return None
-    content = read_sealed(beside, f"{argument} receipt")
+    content = read_sealed(beside, f"{argument} receipt", format=1)
     needed = {"format", "generator", "labels_sha256", "n_classes"}
     if not isinstance(content, dict) or not needed <= content.keys() or content["format"] != 1:
         raise InputError(f"{argument} receipt", str(beside), "is not a receipt of format 1")

@@ -66,7 +66,7 @@ def load_method(
     or "cuda". Errors: `InputError` for files that are missing, changed or none of ours.
     """
     folder = Path(folder)
-    content = read_sealed(folder / MODEL, "model")
+    content = read_sealed(folder / MODEL, "model", format=FORMAT)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError("model", str(folder / MODEL), f"is not a model of format {FORMAT}")
     place = choose_device(device)

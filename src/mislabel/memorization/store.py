@@ -139,7 +139,7 @@ class StudyFolder:
         """The content of study.json."""
         if not self.exists():
             raise InputError(self.argument, str(self.path), "holds no study (no study.json)")
-        content = read_sealed(self._about, self.argument)
+        content = read_sealed(self._about, self.argument, format=FORMAT)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(self.argument, str(self._about), f"is no study of format {FORMAT}")
         with reading(self.argument, self._about):

@@ -25,6 +25,9 @@ from mislabel.stress.subjects import Launcher, Place
 from mislabel.stress.supervision import Ended, Supervision
 from mislabel.words import one_line
 
+NO_ROOM = 2**16
+"Bytes; with less on its disk a training cannot be told from one that had none."
+
 
 NO_ROOM = 2**16
 "Bytes; with less on its disk a training cannot be told from one that had none."

@@ -111,7 +111,7 @@ class StressFolder:
         """The content of stress.json."""
         if not self.exists():
             raise InputError(self.argument, str(self.path), f"holds no stress test (no {FILE})")
-        content = read_sealed(self._file, self.argument)
+        content = read_sealed(self._file, self.argument, format=FORMAT)
         found = content if isinstance(content, dict) else {}
         if found.get("format") != FORMAT or not found.keys() >= needed_keys(SHAPE):
             raise InputError(self.argument, str(self._file), f"is no test of format {FORMAT}")
