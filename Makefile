@@ -26,6 +26,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/stress.py
 	$(BIN)/python benchmarks/cleaning.py
 	$(BIN)/python benchmarks/explorer.py
+	$(BIN)/python benchmarks/scale.py
 
 # The lower bounds of pyproject.toml: all libraries as old as it allows. TORCH: CI names an older one.
 LOWEST := build/lowest
