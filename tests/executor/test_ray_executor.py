@@ -119,8 +119,10 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 
 def test_ray_gives_the_same_numbers_though_a_worker_is_killed(
-    local: dict[str, object], tmp_path: Path
+    local: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On a Ray of its own, whatever cluster there is."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     out = tmp_path / "run"
     with _run(out, "--executor", "ray") as process:
         killed = _kill_a_worker(process)

@@ -110,7 +110,7 @@ class RayExecutor:
         own = self.address is None and workers is not None
         try:
             ray.init(
-                address=self.address,
+                address=self.address or "local",  # not a cluster that is found here
                 num_cpus=workers.count * workers.threads if own and workers else None,
                 include_dashboard=False if own else None,
                 log_to_driver=False,
