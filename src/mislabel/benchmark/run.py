@@ -143,7 +143,7 @@ Finished = tuple[CellKey, CellResult, NDArray[np.int64]]
 "What `RunFolder.save_cell` stores."
 
 
-def train_cell(work: CellWork) -> Finished | None:
+def train_cell(work: CellWork) -> Finished | CellKey:
     """Train one cell and store its result, or return it where the run folder is out of reach."""
     dataset, key = work.dataset, work.key
     estimator = work.grid.method(key.method, key.seed, dataset.augment).set_params(**work.known)
@@ -176,7 +176,7 @@ def train_cell(work: CellWork) -> Finished | None:
     if not folder.exists():
         return key, result, answers
     folder.save_cell(key, result, answers)
-    return None
+    return key
 
 
 def _train_missing(
@@ -195,7 +195,9 @@ def _train_missing(
     executor, workers = crew
     work = _work(inputs, labels, todo, folder)
     for finished in executor.run(train_cell, work, workers, name=_cell_name):
-        if finished is not None:
+        if isinstance(finished, CellKey):
+            folder.check_shared(finished)
+        else:
             folder.save_cell(*finished)
         done += 1
         progress(done, len(keys))

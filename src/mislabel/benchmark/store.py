@@ -176,6 +176,12 @@ class RunFolder:
         """Whether a cell is finished."""
         return (self.path / "cells" / key.folder / "result.json").is_file()
 
+    def check_shared(self, key: CellKey) -> None:
+        """Raise `InputError` where a worker stored a cell that is not here."""
+        if not self.has(key):
+            rule = "is another folder on the machine of a worker; give one that all share, or new"
+            raise InputError(self.argument, str(self.path), rule)
+
     def save_cell(
         self, key: CellKey, result: CellResult, test_predictions: NDArray[np.int64]
     ) -> None:

@@ -191,6 +191,12 @@ class StudyFolder:
     def row_path(self, number: int) -> Path:
         return self.path / "runs" / f"{number:06d}.npz"
 
+    def check_shared(self, number: int) -> None:
+        """Raise `InputError` where a worker stored a row that is not here."""
+        if not self.row_path(number).is_file():
+            rule = "is another folder on the machine of a worker; give one that all share, or new"
+            raise InputError(self.argument, str(self.path), rule)
+
     def save(self, number: int, mask: NDArray[np.bool_], answer: Answer, about: Any) -> None:
         """Write a row, atomically. answer: checked against the labels' lengths."""
         row = pack_row(mask, answer, self.labels, self.keep)

@@ -255,7 +255,7 @@ Row = tuple[int, NDArray[np.bool_], Answer, dict[str, Any]]
 "What `StudyFolder.save` stores."
 
 
-def do_run(work: _Work) -> Row | None:
+def do_run(work: _Work) -> Row | int:
     """Do one run and write its row, unless another worker did meanwhile.
 
     Returns the row where the study's folder is out of reach.
@@ -276,7 +276,7 @@ def do_run(work: _Work) -> Row | None:
         if not folder.exists():
             return work.number, run.mask, answer, about
         folder.save(work.number, run.mask, answer, about)
-    return None
+    return work.number
 
 
 def _do_runs(
@@ -294,7 +294,9 @@ def _do_runs(
     work = (_Work(plan=plan, folder=path, number=number) for number in todo)
     executor, workers = crew
     for row in executor.run(do_run, work, workers, name=_run_name) if todo else ():
-        if row is not None:
+        if isinstance(row, int):
+            folder.check_shared(row)
+        else:
             folder.save(*row)
         done += 1
         progress(done, len(numbers))
