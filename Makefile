@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint bench test-lowest wheel audit clean
+.PHONY: demo test test-faults lint bench test-lowest wheel audit clean
 
 demo: $(VENV)/.package
 	$(BIN)/mislabel demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Kills, full disks, damaged files; MISLABEL_FAULTS=50 as for docs/reliability.md. And Ray, which is slow.
+test-faults: $(VENV)/.dev
+	$(BIN)/python -m pytest -m faults tests/faults tests/executor/test_ray_executor.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed (mislabel[ray])")
+pytestmark = pytest.mark.faults  # by make test-faults, since starting Ray takes long
 HERE = Path(__file__).parent
 GRID = ["--data", "digits", "--subset", "200", "--noise", "symmetric:0.2", "--method", "standard",
         "--method", "gce", "--seeds", "2", "--epochs", "3", "--workers", "2"]  # fmt: skip
