@@ -37,7 +37,8 @@ def pytest_report_header() -> str:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    found.extend(value for name, value in report.user_properties if name == "fault")
+    if report.when == "call" and report.passed:
+        found.extend(value for name, value in report.user_properties if name == "fault")
 
 
 def pytest_sessionfinish() -> None:
