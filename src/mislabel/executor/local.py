@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
+from inspect import signature
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
@@ -118,8 +119,18 @@ def _parallel(
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(backend="loky", inner_max_num_threads=workers.threads):
-        parallel = Parallel(n_jobs=workers.count, return_as="generator_unordered", batch_size=1)
+        kind = {"return_as": "generator_unordered", "batch_size": 1, **_from_the_start()}
+        parallel = Parallel(n_jobs=workers.count, **kind)
         yield from parallel(delayed(_in_worker)(function, os.getpid(), *w) for w in work)
+
+
+def _from_the_start() -> dict[str, Any]:
+    """What lets workers watch their parent before their first run; joblib 1.5 or newer can."""
+    from joblib import Parallel
+
+    if "backend_kwargs" not in signature(Parallel).parameters:
+        return {}
+    return {"initializer": _end_with_parent, "initargs": (os.getpid(),)}
 
 
 def _in_worker(
