@@ -14,11 +14,14 @@ from kinds import BENCHMARK, STRESS, STUDY, Kind
 from undertaking import Undertaking, content, eventually, hidden, run, stamps
 
 from conftest import Record, Undisturbed
+from mislabel.stress.store import StressFolder
 
 CHANGES = frozenset(
     {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "open"}
 )
 "Audit events by which a folder changes."
+FAILED = 1
+"Exit status of a stress run with a failed training."
 
 
 def kill_at_change(out: Path, number: int, told: Path | None = None) -> None:
@@ -97,8 +100,8 @@ def killed(
         assert undertaking.leaves_nobody(), "processes outlive the command"
     finally:
         undertaking.end()
-    assert status in (0, -signal.SIGKILL), undertaking.lines
-    return status != 0
+    assert status in (0, FAILED, -signal.SIGKILL), undertaking.lines
+    return status < 0
 
 
 def until_killed(tries: int, attempt: Callable[[], bool]) -> None:
@@ -210,11 +213,21 @@ def test_killed_with_workers(
         was_killed = killed(kind, place, start, disturb)
         if who == "only a worker":
             assert not was_killed
+            if kind is STRESS:  # its training was killed, which is its result
+                out = place / "out"
+                failed = [c for c in StressFolder(out).results().cells if c.failure]
+                assert len(failed) <= 1 and all(
+                    "KILL" in str(c.failure) or "-9" in str(c.failure) for c in failed
+                )
+                for cell in failed:
+                    shutil.rmtree(out / Path(cell.log).parent)
         kept += resume_and_check(kind, inputs, place, 2, undisturbed)
     total = tries * kind.size
     outcome = f"resumed by the same command; {kept} of {total} runs were finished before"
     if who == "only a worker":
         outcome = "the command ended well; what was at work was done again"
+    if who == "only a worker" and kind is STRESS:
+        outcome = "a failed cell with its reason; all others finished"
     record(f"kill -9 of {who}, two at work", kind.title, tried=tries, outcome=outcome)
 
 
