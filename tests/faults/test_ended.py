@@ -66,8 +66,9 @@ def test_a_training_ends(
     ended(undertaking, number)
     line = "mislabel: stopped; the same command with --resume goes on from here"
     assert undertaking.lines == [line]
-    assert sorted(p.name for p in out.iterdir()) == ["checkpoint.safetensors", "training.json"]
+    assert sorted(p.name for p in out.glob("[!.]*")) == ["checkpoint.safetensors", "training.json"]
     assert run(train_words(inputs, out, "--resume"), place).process.exitcode == 0
+    assert hidden(out) == []
     assert run(train_words(inputs, whole), place).process.exitcode == 0
     for name in ("model.safetensors", "curves.csv", "scores.csv"):
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
