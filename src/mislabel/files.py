@@ -112,7 +112,9 @@ def read_json(path: Path, argument: str) -> Any:
         check_plain(path, LARGEST_JSON)
         text = path.read_text(encoding="utf-8")
         return json.loads(text, parse_float=_finite, parse_constant=_finite)
-    except (OSError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise InputError(argument, str(path), "cannot be read as JSON (nested too deep)") from error
+    except (OSError, ValueError) as error:
         raise InputError(argument, str(path), f"cannot be read as JSON ({error})") from error
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from cli_examples import MAKE, Called, call, spell
 
+from mislabel.files import hash_json
 from mislabel.labels import load_labels
 from mislabel.noise import NOISE
 from tiny_data import N_TRAIN, blobs, write_data
@@ -81,7 +82,9 @@ def test_json_goes_to_stdout_alone(kind: str, capsys: pytest.CaptureFixture[str]
     assert (called.status, called.err) == (0, "")
     content = json.loads(called.out)
     matrix = np.array(content.pop("transition_matrix"))
-    assert content.items() >= json.loads(Path("out.csv.receipt.json").read_text()).items()
+    receipt = json.loads(Path("out.csv.receipt.json").read_text())
+    assert receipt.pop("sha256") == hash_json(receipt)  # the file's own seal
+    assert content.items() >= receipt.items()
     np.testing.assert_array_equal(matrix, load_labels("out.csv").transition_matrix)
     np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-15)
 

@@ -137,9 +137,7 @@ def test_an_archive_of_other_files() -> None:
 
     with zipfile.ZipFile("a.npz", "w") as archive:
         archive.writestr("features.txt", "1 2 3")
-    assert refusal("a.npz").startswith(
-        "features='a.npz': must hold a matrix of numbers (N, d), not"
-    )
+    assert refusal("a.npz") == "features='a.npz': cannot be read (features.txt is no array)"
 
 
 class Marker:

@@ -111,11 +111,7 @@ class HumanParameters:
         path = Path(path)
         if path.is_file() and path.stat().st_size > LARGEST_FILE:
             raise InputError(argument, str(path), f"is larger than {LARGEST_FILE} bytes")
-        try:
-            value = read_json(path, argument)
-        except RecursionError:
-            raise InputError(argument, str(path), f"{NOT_PARAMETERS}: nested too deep") from None
-        return _from_json(value, str(path), argument)
+        return _from_json(read_json(path, argument), str(path), argument)
 
     @classmethod
     def preset(cls, name: str) -> "HumanParameters":
