@@ -28,6 +28,7 @@ def change(run: Path, **provenance: str | None) -> None:
         content = json.loads(path.read_text())
         if content["method"] == "standard":
             changed = content["provenance"] | provenance
+            content.pop("sha256", None)  # older versions wrote none
             content["provenance"] = {k: v for k, v in changed.items() if v is not None}
             path.write_text(json.dumps(content))
 

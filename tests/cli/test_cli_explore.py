@@ -210,7 +210,7 @@ def prepare_bad() -> None:
         ({"labels": "missing.csv"}, "labels='missing.csv': is neither a file nor a noise;"),
         ({"labels": "two.csv"}, "labels=['first', 'second']: holds several sets of labels"),
         ({"labels": "two.csv:third"}, "labels='third': unknown labels;"),
-        ({"labels": "labels.csv:"}, "labels='': unknown labels; Known: given_label, noisy_label"),
+        ({"labels": "labels.csv:"}, "labels='labels.csv:': must name a column after"),
         ({"labels": "short.npy"}, "labels='50 labels': must have length 300"),
         ({"labels": "aligned_otherwise.csv"}, "not aligned"),
         ({"scores": "of_other.npz"}, "scores='made up': are of other labels than all that are "

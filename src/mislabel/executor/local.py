@@ -5,6 +5,7 @@ are divided among them, so that they do not fight.
 """
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -121,7 +122,14 @@ def _parallel(
     with parallel_config(backend="loky", inner_max_num_threads=workers.threads):
         kind = {"return_as": "generator_unordered", "batch_size": 1, **_from_the_start()}
         parallel = Parallel(n_jobs=workers.count, **kind)
-        yield from parallel(delayed(_in_worker)(function, os.getpid(), *w) for w in work)
+        results = parallel(delayed(_in_worker)(function, os.getpid(), *w) for w in work)
+        try:
+            for result in results:  # noqa: UP028 - that closes them before "finally"
+                yield result
+        finally:
+            with warnings.catch_warnings():  # that runs are cancelled, where the caller stops early
+                warnings.filterwarnings("ignore", message=".*tasks ")
+                results.close()
 
 
 def _from_the_start() -> dict[str, Any]:
