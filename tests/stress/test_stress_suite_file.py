@@ -192,7 +192,7 @@ def test_a_large_file_is_not_read(tmp_path: Path) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     assert error(tmp_path / "my.yaml") == "my.yaml: cannot be read (No such file or directory)"
-    assert error(tmp_path).endswith("cannot be read (Is a directory)")
+    assert error(tmp_path).endswith("cannot be read (it is no plain file)")
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:
