@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures import Record, Undisturbed
 from kinds import KINDS, Kind, write_inputs
 from undertaking import Undertaking, content, run
 
 SEED = int(os.environ.get("MISLABEL_FAULTS_SEED", "20261123"))
 found: list[dict[str, Any]] = []
-Record = Callable[..., None]
-Undisturbed = Callable[[Kind], tuple[Undertaking, dict[str, Any]]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

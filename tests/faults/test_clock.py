@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from fixtures import Record, Undisturbed
 from kinds import Kind
 from undertaking import content, hidden, run
 
-from conftest import Record, Undisturbed
 from mislabel.leftovers import tag
 
 DAYS = 86400.0

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures import Record, Undisturbed
 from kinds import BENCHMARK, KINDS, STRESS, STUDY, Kind
 from test_ended import train_words
 from undertaking import Undertaking, content, eventually, hidden, run
 
-from conftest import Record, Undisturbed
 from mislabel.benchmark import load_results, load_training
 from mislabel.errors import InputError
 from mislabel.files import hash_json

@@ -4,11 +4,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from fixtures import Record, Undisturbed
 from kinds import Kind
 from test_killed import resume_and_check, whole
 from undertaking import Undertaking, eventually, hidden, run
-
-from conftest import Record, Undisturbed
 
 SIGNALS = {signal.SIGTERM: 143, signal.SIGINT: 130}
 NAMES = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}

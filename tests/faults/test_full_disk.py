@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fixtures import Record, Undisturbed
 from kinds import Kind
 from test_ended import train_words
 from test_killed import said
 from undertaking import content, hidden, run
-
-from conftest import Record, Undisturbed
 
 PAGE = 4096
 ROOM = "size=64m"

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fixtures import Record, Undisturbed
 from kinds import BENCHMARK, STRESS, STUDY, Kind
 from undertaking import Undertaking, content, eventually, hidden, run, stamps
 
-from conftest import Record, Undisturbed
 from mislabel.stress.store import StressFolder
 
 CHANGES = frozenset(

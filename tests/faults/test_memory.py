@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures import Record, Undisturbed
 from kinds import BENCHMARK, STRESS, STUDY, Kind
 from test_killed import whole
 from undertaking import content, hidden, run
-
-from conftest import Record, Undisturbed
 
 HERE = str(Path(__file__).parent)
 HUNGRY = """

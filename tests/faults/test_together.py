@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
+from fixtures import Record, Undisturbed
 from kinds import BENCHMARK, STRESS, STUDY, Kind
 from test_killed import said
 from undertaking import Undertaking, content, hidden, run
-
-from conftest import Record, Undisturbed
 
 
 def together(
