@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 from mislabel.executor.crew import Workers
-from mislabel.executor.loss import KILLED, Lost, guarded, raise_lost
+from mislabel.executor.loss import KILLED, Lost, guarded, kept
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -40,16 +40,8 @@ class LocalExecutor:
         name: Callable[[W], str] = str,
     ) -> Iterator[R]:
         """As `mislabel.executor.Executor.run`. With one worker, in this process."""
-        lost: dict[str, Lost] = {}
-        done = 0
         with closing(_results(function, work, workers, waits)) as results:
-            for piece, result in results:
-                done += 1
-                if isinstance(result, Lost):
-                    lost[name(piece)] = result
-                else:
-                    yield result
-        raise_lost(lost, done)
+            yield from kept(results, name)
 
 
 def _results(

@@ -1,11 +1,12 @@
 """Runs that are lost: killed, or without memory. The others go on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mislabel.errors import LostRunsError
 
+W = TypeVar("W")
 R = TypeVar("R")
 
 KILLED = "its process was killed; was there too little memory?"
@@ -34,7 +35,23 @@ def guarded(function: Callable[[Any], R], work: Any) -> R | Lost:
         raise
 
 
-def raise_lost(lost: dict[str, Lost], n_runs: int) -> None:
+def kept(results: Iterable[tuple[W, R | Lost]], name: Callable[[W], str]) -> Iterator[R]:
+    """The results that are there; `LostRunsError` at the end, if runs were lost.
+
+    results: pieces of work with what came of them. name: what a piece is called where it is lost.
+    """
+    lost: dict[str, Lost] = {}
+    done = 0
+    for piece, result in results:
+        done += 1
+        if isinstance(result, Lost):
+            lost[name(piece)] = result
+        else:
+            yield result
+    _raise_lost(lost, done)
+
+
+def _raise_lost(lost: dict[str, Lost], n_runs: int) -> None:
     """Raise `LostRunsError` if there are any. lost: by the name of the run."""
     if not lost:
         return

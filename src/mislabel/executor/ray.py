@@ -7,7 +7,8 @@ maps them. A run whose worker or machine is lost is done again by Ray, up to `RE
 import contextlib
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from mislabel.errors import InputError
 from mislabel.executor.crew import Workers
-from mislabel.executor.loss import KILLED, NO_MEMORY, Lost, guarded, raise_lost
+from mislabel.executor.loss import KILLED, NO_MEMORY, Lost, guarded, kept
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -65,20 +66,15 @@ class RayExecutor:
         name: Callable[[W], str] = str,
     ) -> Iterator[R]:
         """As `mislabel.executor.Executor.run`."""
-        lost: dict[str, Lost] = {}
-        done = 0
-        with self._connected(workers) as ray:
-            for piece, result in self._results(ray, function, work, workers):
-                done += 1
-                if isinstance(result, Lost):
-                    lost[name(piece)] = result
-                else:
-                    yield result
-        raise_lost(lost, done)
+        with (
+            self._connected(workers) as ray,
+            closing(self._results(ray, function, work, workers)) as results,
+        ):
+            yield from kept(results, name)
 
     def _results(
         self, ray: Any, function: Callable[[W], R], work: Iterable[W], workers: Workers
-    ) -> Iterator[tuple[W, R | Lost]]:
+    ) -> Generator[tuple[W, R | Lost], None, None]:
         packer, waiting, running = _Packer(ray), iter(work), dict[Any, W]()
         task = ray.remote(_in_worker).options(
             num_cpus=workers.threads,

@@ -16,7 +16,7 @@ import numpy as np
 from mislabel import __version__
 from mislabel.errors import InputError
 from mislabel.explorer.columns import Column, label_type, write_column
-from mislabel.explorer.exploration import NEIGHBORS, RINGS, SUSPICIOUS, Exploration
+from mislabel.explorer.exploration import RINGS, SUSPICIOUS, Exploration
 from mislabel.explorer.sprites import write_sheets
 from mislabel.files import hash_array
 from mislabel.memorization.scores import THRESHOLD
@@ -31,7 +31,7 @@ STATIC = (
     "marks.js", "panels.js", "explorer.js",
 )  # fmt: skip
 SCORES = ("inclusion", "exclusion", "inclusion_error", "exclusion_error")
-ORDER_COLUMNS = 256
+SCALE_COLOURS = 256
 "Colours of a scale."
 
 
@@ -139,7 +139,7 @@ def _describe(exploration: Exploration) -> dict[str, Any]:
         "count": len(exploration),
         "classes": [one_line(visible(name), 60) for name in exploration.class_names],
         "classColours": colours.tolist(),
-        "scale": np.rint(255 * scale_colours(ORDER_COLUMNS)).astype(int).tolist(),
+        "scale": np.rint(255 * scale_colours(SCALE_COLOURS)).astype(int).tolist(),
         "sets": [
             {
                 "name": one_line(name, 60),
@@ -175,6 +175,3 @@ def _drawing_script() -> Path:
             return path
     rule = "is needed to draw the map and was not found; pip install 'pydeck>=0.9.2,<0.10'"
     raise InputError("pydeck", None, rule)
-
-
-__all__ = ["MARKER", "NEIGHBORS", "check_explorer_folder", "write_explorer"]

@@ -29,10 +29,6 @@ NO_ROOM = 2**16
 "Bytes; with less on its disk a training cannot be told from one that had none."
 
 
-NO_ROOM = 2**16
-"Bytes; with less on its disk a training cannot be told from one that had none."
-
-
 class SharedFiles:
     """The examples in read-only files that all trainings map.
 

@@ -51,7 +51,6 @@ mislabel.makeState = (defaults) => {
   return {
     get values() { return values; },
     set,
-    address,
     defaults,
     listen: (listener) => listeners.push(listener),
     replace: (changes) => { values = { ...values, ...changes }; },
