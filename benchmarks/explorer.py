@@ -454,10 +454,9 @@ def heading(content: Row) -> list[str]:
     versions = ", ".join(f"{k} {v}" for k, v in content["versions"].items())
     return [
         f"`python benchmarks/explorer.py` on {content['processor']}, {content['cores']} cores, "
-        f"load {content['load'][0]:.1f} at the start and {content['load'][1]:.1f} at the end, "
-        "partly of other work. Chromium "
-        f"{seen['browser']}, headless, without a graphics card: {seen['renderer']} draws on these "
-        f"cores, which is the worst case; none was at hand. Versions: {versions}.",
+        f"load {content['load'][0]:.1f} at the start and {content['load'][1]:.1f} at the end. "
+        f"Chromium {seen['browser']}, headless, without a graphics card: {seen['renderer']} draws "
+        f"on these cores, which is the worst case; none was at hand. Versions: {versions}.",
         "",
         f"The page with images is of {content['data']}, from the disk; the million are blobs.",
     ]

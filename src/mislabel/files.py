@@ -11,8 +11,8 @@ import json
 import lzma
 import math
 import os
+import secrets
 import struct
-import tempfile
 import tokenize
 import zipfile
 import zlib
@@ -63,10 +63,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     On any error the temporary file is removed and `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}{tag()}", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    temporary = path.with_name(f".{path.name}{tag()}{secrets.token_hex(4)}.tmp")
+    try:  # Ctrl-C at any moment finds the file not yet made, or comes here
+        temporary.touch(mode=0o600, exist_ok=False)
         with naming(path):
             yield temporary
         with temporary.open("rb") as written:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +46,13 @@ def total(piece: tuple[int, np.ndarray]) -> tuple[int, float, bool]:
     """A sum, and whether the array came as a view of memory that is not to be written."""
     number, array = piece
     return number, float(array.sum()), array.flags.writeable
+
+
+def where(seconds: float) -> tuple[str, float, float]:
+    """Which GPU of which machine this process was given, from when to when."""
+    import ray
+
+    began = time.time()
+    time.sleep(seconds)
+    node = ray.get_runtime_context().get_node_id()
+    return f"{node} {os.environ['CUDA_VISIBLE_DEVICES']}", began, time.time()

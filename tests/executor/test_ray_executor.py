@@ -12,6 +12,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed (mislabel[ray])")
@@ -94,6 +95,56 @@ def test_pieces_losses_and_arrays(tmp_path: Path) -> None:
     assert found["threads"] == ["1"]
 
 
+def test_machines_and_shares_of_their_gpus(tmp_path: Path) -> None:
+    """Two machines, on paper, with a GPU each, of which runs take halves; then one is lost."""
+    found = _python(
+        """
+        import json, sys, time
+        from pathlib import Path
+        import ray
+        from ray.cluster_utils import Cluster
+        from pieces import where
+        from mislabel.executor import make_executor
+
+        machine = {"num_cpus": 3, "num_gpus": 1, "object_store_memory": 10**8}
+        head = machine | {"include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        other = cluster.add_node(**machine)
+        ray.init(address=cluster.address, log_to_driver=False)
+        executor = make_executor("ray", gpus=0.5)
+        crew = executor.crew(None, 100, "cuda")
+        done = list(executor.run(where, [0.3] * 16, crew))
+        after, lost = [], False
+        for result in executor.run(where, [0.5] * 12, crew):
+            after.append(result)
+            if not lost:
+                cluster.remove_node(other, allow_graceful=False)
+                lost = time.time()
+        Path(sys.argv[1]).write_text(json.dumps({
+            "crew": crew.count, "done": done, "after": after, "lost": lost,
+            "capped": executor.crew(1, 100, "cuda").count,
+        }))
+        """,
+        tmp_path / "answer.json",
+    )
+    assert found["crew"] == 4 and found["capped"] == 1
+    done, after = found["done"], found["after"]
+    assert isinstance(done, list) and isinstance(after, list) and isinstance(found["lost"], float)
+    assert len(done) == 16 and len({place for place, _, _ in done}) == 2
+    assert _most_at_once(done) == 2
+    assert len(after) == 12 and _most_at_once(after) <= 2
+    begun_later = {place for place, began, _ in after if began > found["lost"]}
+    assert len(begun_later) == 1, "on the machine that is left"
+
+
+def _most_at_once(runs: list[tuple[str, float, float]]) -> int:
+    """Runs that one GPU had at the same time."""
+    return max(
+        sum(place == other and begin <= began < end for other, begin, end in runs)
+        for place, began, _ in runs
+    )
+
+
 def _run(out: Path, *more: str) -> "subprocess.Popen[bytes]":
     words = [sys.executable, "-m", "mislabel", "bench", "run", *GRID, "--out", str(out), *more]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -131,6 +182,46 @@ def test_ray_gives_the_same_numbers_though_a_worker_is_killed(
         assert process.returncode == 0, errors
     assert killed
     assert _cells(out) == local
+
+
+TRAIN = """
+import numpy as np
+
+def train(x, y, *, seed):
+    classes = np.unique(y)
+    means = np.stack([x[y == c].mean(axis=0) for c in classes])
+    return lambda t: classes[((t[:, None] - means) ** 2).sum(axis=(2, 3, 4)).argmin(axis=1)]
+"""
+STUDY = ["memorize", "run", "--labels", "symmetric:0.2", "--runs", "4", "--epochs", "2"]
+STRESS = ["stress", "run", "--train", "mine:train", "--suite", "suite.yaml"]
+
+
+@pytest.mark.parametrize("words", [STUDY, STRESS], ids=["study", "stress"])
+def test_studies_and_stress_tests_are_the_same_too(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(TRAIN)
+    (tmp_path / "suite.yaml").write_text("noises:\n  - symmetric:0.2\nseeds: 2\n")
+    found = {}
+    for executor in ("local", "ray"):
+        given = ["--data", "digits", "--subset", "200", "--workers", "2", "--executor", executor]
+        process = subprocess.run(
+            [sys.executable, "-m", "mislabel", *words, *given, "--out", executor],
+            capture_output=True, text=True, timeout=300, cwd=tmp_path,
+        )  # fmt: skip
+        assert process.returncode == 0, process.stderr
+        found[executor] = _answers(tmp_path / executor)
+    assert found["ray"] == found["local"] and len(found["local"]) == 4
+
+
+def _answers(out: Path) -> dict[str, object]:
+    """What each run of a study, or cell of a stress test, found."""
+    found: dict[str, object] = {}
+    for path in out.glob("runs/*.npz"):
+        with np.load(path) as archive:
+            found[path.name] = {n: archive[n].tobytes() for n in archive.files if n != "about"}
+    for path in out.glob("cells/*/result.json"):
+        result = json.loads(path.read_text())
+        found[path.parent.name] = (result["metrics"], result["failure"])
+    return found
 
 
 def _kill_a_worker(process: "subprocess.Popen[bytes]") -> bool:

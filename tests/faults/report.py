@@ -21,8 +21,7 @@ CI runs the same suite with three random moments or places of each kind
 
 Trainings are tiny here, so that hundreds of runs can be killed in minutes; the code that starts,
 stores and resumes them is the same for any size. Moments and places are random, with seed {seed}.
-Last made with Python {python} on {system}, the parts of the suite one after another; parts that
-found something were run again when it was mended, some with fewer tries, as the table says.
+Last made with Python {python} on {system}.
 
 **{tried:,} faults, {lost} finished runs lost.** A row is in this table only where every try of it
 ended as told; the suite fails otherwise.

@@ -63,6 +63,7 @@ def test_a_training_ends(
     undertaken.append(undertaking)
     assert eventually((out / "checkpoint.safetensors").exists)
     ended(undertaking, number)
+    assert hidden(out) == []
     line = "mislabel: stopped; the same command with --resume goes on from here"
     assert undertaking.lines == [line]
     assert sorted(p.name for p in out.glob("[!.]*")) == ["checkpoint.safetensors", "training.json"]
@@ -98,7 +99,7 @@ def stop_at_files_of(place: Path) -> None:
     """In a process: wait for ever when it writes the first file of a folder."""
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
-        if event == "tempfile.mkstemp" and str(arguments[0]).startswith(f"{place}/.cleaned"):
+        if event == "open" and str(arguments[0]).startswith(f"{place}/.cleaned"):
             (place / "waits").touch()
             while True:
                 signal.pause()

@@ -1,5 +1,6 @@
 """kill -9 at random moments: the same command goes on, and ends as if nothing had happened."""
 
+import json
 import os
 import random
 import shutil
@@ -14,8 +15,6 @@ from fixtures import Record, Undisturbed
 from kinds import BENCHMARK, STRESS, STUDY, Kind
 from undertaking import Undertaking, content, eventually, hidden, run, stamps
 
-from mislabel.stress.store import StressFolder
-
 CHANGES = frozenset(
     {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "open"}
 )
@@ -28,7 +27,7 @@ def kill_at_change(out: Path, number: int, told: Path | None = None) -> None:
     """In a process: kill it just before it changes the folder for the `number`-th time.
 
     Its process group, that is; what is started in groups of their own has to find out. told: a
-    file that gets a letter for each change, to count them.
+    file that gets their number.
     """
     seen = 0
 
@@ -58,15 +57,27 @@ def whole(kind: Kind, out: Path) -> set[str]:
     return {path.parent.name for path in out.glob("cells/[!.]*/result.json")}
 
 
+def failures(out: Path) -> dict[str, str]:
+    """Why cells of a stress run failed, by the names of their folders."""
+    found = {}
+    for path in out.glob("cells/[!.]*/result.json"):
+        if text := json.loads(path.read_text())["failure"]:
+            found[path.parent.name] = text
+    return found
+
+
 def resume_and_check(
-    kind: Kind, inputs: Path, place: Path, workers: int, undisturbed: Undisturbed
+    kind: Kind, inputs: Path, place: Path, workers: int, undisturbed: Undisturbed, *more: str
 ) -> int:
     """The same command again: what was finished stays, and all is as undisturbed.
 
-    Returns how many runs had been finished before.
+    more: words of the command besides. Returns how many runs had been finished before.
     """
-    out, before, done = place / "out", stamps(place / "out"), whole(kind, place / "out")
-    again = run(kind.words(inputs, out, workers), place)
+    out = place / "out"
+    failed = failures(out) if kind is STRESS else {}
+    before = {n: s for n, s in stamps(out).items() if Path(n).parent.name not in failed}
+    done = whole(kind, out) - failed.keys()
+    again = run([*kind.words(inputs, out, workers), *more], place)
     assert again.process.exitcode == 0, again.lines
     assert again.leaves_nobody()
     expected, there = undisturbed(kind)
@@ -191,7 +202,7 @@ def test_killed_with_workers(
     tries = max(1, tries // 10)
     kept, place = 0, inputs / "with-workers"
     for _ in range(tries):
-        wanted = rng.randrange(kind.size - 2)
+        wanted, again = rng.randrange(kind.size - 2), list[str]()
 
         def disturb(undertaking: Undertaking, wanted: int = wanted) -> None:
             out = place / "out"
@@ -214,20 +225,17 @@ def test_killed_with_workers(
         if who == "only a worker":
             assert not was_killed
             if kind is STRESS:  # its training was killed, which is its result
-                out = place / "out"
-                failed = [c for c in StressFolder(out).results().cells if c.failure]
-                assert len(failed) <= 1 and all(
-                    "KILL" in str(c.failure) or "-9" in str(c.failure) for c in failed
-                )
-                for cell in failed:
-                    shutil.rmtree(out / Path(cell.log).parent)
-        kept += resume_and_check(kind, inputs, place, 2, undisturbed)
+                found = failures(place / "out").values()
+                assert len(found) <= 1 and all("was killed by SIGKILL" in text for text in found)
+                again.append("--retry-failed")
+        kept += resume_and_check(kind, inputs, place, 2, undisturbed, *again)
     total = tries * kind.size
     outcome = f"resumed by the same command; {kept} of {total} runs were finished before"
     if who == "only a worker":
         outcome = "the command ended well; what was at work was done again"
     if who == "only a worker" and kind is STRESS:
-        outcome = "a failed cell with its reason; all others finished"
+        outcome = "a failed cell with its reason, done again with --retry-failed; all others "
+        outcome += "finished"
     record(f"kill -9 of {who}, two at work", kind.title, tried=tries, outcome=outcome)
 
 

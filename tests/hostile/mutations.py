@@ -43,9 +43,6 @@ def mutated(draw: Draw, content: bytes) -> bytes:
     return draw(st.sampled_from(ways))(draw, content)
 
 
-_WAYS = ["flip", "set", "zero", "cut", "out", "double", "put", "end", "other"]
-
-
 def _blind(draw: Draw, content: bytes) -> bytes:
     """Bytes flipped, set, cut off, cut out, doubled or put in; or others altogether."""
     way = draw(

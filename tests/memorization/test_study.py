@@ -1,6 +1,7 @@
 """Held-out studies: designs, folders, runs that are killed, damaged or merged."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -370,6 +371,20 @@ def test_a_forecast(tmp_path: Path) -> None:
     assert size <= later.bytes / 10 <= size + 4000
     until = forecast(plan, tmp_path / "other", until_se=0.1, workers=1)
     assert until.runs == most_runs(0.1, plan.design) and not (tmp_path / "other").exists()
+
+
+def test_a_forecast_for_a_disk_that_is_too_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage, needed = shutil.disk_usage(tmp_path), 10 * noise_plan().row_bytes
+    for free in (needed, needed - 1):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: usage._replace(free=free))
+        if free == needed:
+            forecast(noise_plan(), tmp_path / "study", runs=10, workers=1)
+            continue
+        with pytest.raises(InputError, match="study': has no room for 1 MB of runs"):
+            forecast(noise_plan(), tmp_path / "study", runs=10, workers=1)
+    assert not (tmp_path / "study").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Whole tests of code that fails in every way, is stopped, resumed, changed; and of commands."""
 
 import dataclasses
+import errno
 import json
 import shlex
+import shutil
 import signal
 import sys
 import threading
@@ -100,6 +102,19 @@ def test_what_the_code_does_wrong_is_recorded(name: str, tmp_path: Path) -> None
         log = log_of(found, tmp_path / "out")
         assert "about to fail\n" in log
         assert "ValueError: no good\x1b[31m\nsecond line" in log
+
+
+def test_a_failure_while_the_disk_is_full_is_not_the_code_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=2**16 - 1))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        test(user_code.raises, out=tmp_path / "out")
+    assert caught.value.errno == errno.ENOSPC
+    assert not load_stress(tmp_path / "out").cells
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=2**16))
+    assert failure(user_code.raises, out=tmp_path / "out") == "exit status 1: second line"
 
 
 def test_it_hangs_and_gets_more_time(tmp_path: Path, count: Callable[[], int]) -> None:

@@ -98,7 +98,7 @@ def read_folder(text: str) -> Path:
     try:
         return fetched(text)
     except InputError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise typer.BadParameter(f"{error.value!r}: {error.rule}") from error
 
 
 STORES = "or an address in object storage (s3://BUCKET/RUN)."

@@ -77,19 +77,13 @@ def load_labels(
     columns = _read_columns(path, argument)
     name = _choose_column(columns, column, argument)
     receipt = _read_receipt(path, argument)
-    if n_classes is None and receipt is not None:
-        n_classes = receipt["n_classes"]
-    labels = check_labels(columns[name], name=argument, n_classes=n_classes)
-    clean = _clean_labels(columns, name, clean_labels, labels, argument, n_classes)
     described = _described_column(columns, name, receipt)
     if receipt is not None:
-        written = check_labels(columns[described], name=argument, n_classes=n_classes)
-        if receipt["labels_sha256"] != hash_array(written):
+        if not _as_written(columns, name, described, receipt):
             raise InputError(argument, str(path), CHANGED)
-        if name == described and any(column in columns for column in CLEAN_COLUMNS):
-            assert clean is not None
-            if receipt.get("clean_labels_sha256") not in (None, hash_array(clean)):
-                raise InputError(argument, str(path), CHANGED)
+        n_classes = receipt["n_classes"] if n_classes is None else n_classes
+    labels = check_labels(columns[name], name=argument, n_classes=n_classes)
+    clean = _clean_labels(columns, name, clean_labels, labels, argument, n_classes)
     return NoisyLabels(
         labels,
         clean_labels=clean,
@@ -249,6 +243,29 @@ def _described_column(columns: Columns, chosen: str, receipt: dict[str, Any] | N
     return next((name for name in NOISY_COLUMNS if name in columns), chosen)
 
 
+def _clean_column(columns: Columns, name: str) -> str | None:
+    """The column of clean labels that belongs to the labels `name`."""
+    candidates = ("clean_coarse_label",) if "coarse" in name else CLEAN_COLUMNS
+    return next((c for c in candidates if c in columns and c != name), None)
+
+
+def _as_written(columns: Columns, name: str, described: str, receipt: dict[str, Any]) -> bool:
+    """Whether labels are those that a receipt was written for, and clean labels beside them."""
+    written = {described: receipt["labels_sha256"]}
+    clean = _clean_column(columns, name)
+    if clean is not None and name == described and receipt.get("clean_labels_sha256") is not None:
+        written[clean] = receipt["clean_labels_sha256"]
+    return all(_hash(columns[column]) == sha256 for column, sha256 in written.items())
+
+
+def _hash(labels: NDArray[Any]) -> str | None:
+    """The hash of labels as receipts have it; None of what are no numbers."""
+    if labels.dtype.kind not in "iuf":
+        return None
+    with np.errstate(invalid="ignore"):
+        return hash_array(labels.astype(np.int64))
+
+
 def _clean_labels(
     columns: Columns,
     name: str,
@@ -258,12 +275,11 @@ def _clean_labels(
     n_classes: int | None,
 ) -> NDArray[np.int64] | None:
     """The clean labels of the file or the caller; where both are there, they must agree."""
-    candidates = ("clean_coarse_label",) if "coarse" in name else CLEAN_COLUMNS
-    found = next((columns[c] for c in candidates if c in columns and c != name), None)
+    column = _clean_column(columns, name)
     in_file = None
-    if found is not None:
+    if column is not None:
         in_file = check_labels(
-            found, name=f"{argument} (clean)", n_examples=len(labels), n_classes=n_classes
+            columns[column], name=f"{argument} (clean)", n_examples=len(labels), n_classes=n_classes
         )
     if given is None:
         return in_file

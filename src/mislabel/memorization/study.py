@@ -194,7 +194,7 @@ def forecast(
     )
     needed = found.bytes - len(there) * plan.row_bytes
     if until_se is None and needed > shutil.disk_usage(_existing(folder.path)).free:
-        rule = f"has no room for {needed / 1e6:,.0f} MB of runs"
+        rule = f"has no room for {math.ceil(needed / 1e6):,} MB of runs"
         raise InputError("out", str(folder.path), rule)
     return found
 
