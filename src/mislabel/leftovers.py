@@ -7,9 +7,11 @@ another machine nothing but its age can be known: a write takes far less than an
 
 import contextlib
 import functools
+import glob
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -31,11 +33,28 @@ def tag() -> str:
 
 @contextlib.contextmanager
 def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
-    """A new folder that is gone afterwards; those of killed processes before are removed first."""
+    """As `new_folder`, for this user alone; those of killed processes before are removed first.
+
+    parent: by default where temporary files go.
+    """
     place = Path(tempfile.gettempdir()) if parent is None else parent
-    remove_leftovers(place, pattern=f"{prefix}.~*")
-    with tempfile.TemporaryDirectory(prefix=f"{prefix}{tag()}", dir=place) as name:
-        yield Path(name)
+    remove_leftovers(place, pattern=f"{glob.escape(prefix)}.~*")
+    with new_folder(prefix, place, mode=0o700) as path:
+        yield path
+
+
+@contextlib.contextmanager
+def new_folder(prefix: str, parent: Path, *, mode: int = 0o777) -> Iterator[Path]:
+    """A folder in `parent` whose name begins with `prefix`; it is gone afterwards.
+
+    That is so at whatever moment Ctrl-C comes, also while the folder is made.
+    """
+    path = parent / f"{prefix}{tag()}{secrets.token_hex(4)}"
+    try:
+        path.mkdir(mode=mode)
+        yield path
+    finally:
+        remove_folder(path)
 
 
 def remove_leftovers(*folders: Path, pattern: str = ".*") -> None:

@@ -131,7 +131,7 @@ def test_a_rename_that_fails_leaves_the_page_of_before(
     rename = Path.replace
 
     def fail(path: Path, target: Path) -> Path:
-        if target == tmp_path / "page" and path.parent == tmp_path:
+        if target == tmp_path / "page" and path.name == "new":
             raise OSError("the disk is gone")
         return rename(path, target)
 

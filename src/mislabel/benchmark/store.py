@@ -13,7 +13,6 @@ either complete or absent. A folder that holds anything else, or a run on other 
 import contextlib
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,7 +37,7 @@ from mislabel.files import (
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
 from mislabel.learning import METHODS
-from mislabel.leftovers import remove_folder, remove_leftovers, tag
+from mislabel.leftovers import new_folder, remove_leftovers
 from mislabel.noise import NOISE, canonical_noise
 from mislabel.outputs import check_own_folder
 from mislabel.sealed import FILES, read_sealed, write_sealed
@@ -187,8 +186,7 @@ class RunFolder:
     ) -> None:
         """Store a finished cell in one rename. A cell that is there already is kept."""
         cells = self.path / "cells"
-        temporary = Path(tempfile.mkdtemp(prefix=f".cell-{tag()}", dir=cells))
-        try:
+        with new_folder(".cell-", cells) as temporary:
             write_json(temporary / "config.json", asdict(key))
             kind = np.min_scalar_type(int(test_predictions.max()))
             np.save(temporary / "test_predictions.npy", test_predictions.astype(kind))
@@ -199,8 +197,6 @@ class RunFolder:
             )
             with contextlib.suppress(OSError):
                 temporary.rename(cells / key.folder)
-        finally:
-            remove_folder(temporary)
         if not self.has(key):
             raise InputError(self.argument, str(cells / key.folder), "cannot be written")
 

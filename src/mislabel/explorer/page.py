@@ -6,7 +6,6 @@ pydeck; the same exploration gives the same files.
 
 import json
 import shutil
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from mislabel.explorer.columns import Column, label_type, write_column
 from mislabel.explorer.exploration import RINGS, SUSPICIOUS, Exploration
 from mislabel.explorer.sprites import write_sheets
 from mislabel.files import hash_array
+from mislabel.leftovers import temporary_folder
 from mislabel.memorization.scores import THRESHOLD
 from mislabel.outputs import check_own_folder
 from mislabel.words import one_line, visible
@@ -56,24 +56,18 @@ def write_explorer(exploration: Exploration, folder: str | Path) -> Path:
     folder = Path(folder)
     check_explorer_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        _write(exploration, temporary)
-        temporary.chmod(0o755)
+    with temporary_folder(f".{folder.name}", folder.parent) as temporary:
+        page, old = temporary / "new", temporary / "old"
+        page.mkdir()
+        _write(exploration, page)
         if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-            folder.replace(old / "page")
-            try:
-                temporary.replace(folder)
-            except BaseException:
-                (old / "page").replace(folder)
-                raise
-            finally:
-                shutil.rmtree(old)
-        else:
-            temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            folder.replace(old)
+        try:
+            page.replace(folder)
+        except BaseException:
+            if old.exists() and not folder.exists():
+                old.replace(folder)
+            raise
     return folder / "index.html"
 
 

@@ -13,9 +13,9 @@ with other things, or a test on other data, is refused.
 import contextlib
 import re
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from mislabel.errors import InputError
 from mislabel.files import check_links, hash_json, locked, reading, write_json
 from mislabel.labels import NoisyLabels, load_labels
 from mislabel.labels.formats import receipt_path
-from mislabel.leftovers import remove_folder, remove_leftovers, tag
+from mislabel.leftovers import new_folder, remove_leftovers
 from mislabel.outputs import check_own_folder
 from mislabel.sealed import FILES, read_sealed, write_sealed
 from mislabel.shapes import check_shape, needed_keys
@@ -164,15 +164,10 @@ class StressFolder:
         """Remove what is there of a cell."""
         shutil.rmtree(self._cell_path(name), ignore_errors=True)
 
-    @contextlib.contextmanager
-    def working_folder(self, timeout: float) -> Iterator[Path]:
+    def working_folder(self, timeout: float) -> AbstractContextManager[Path]:
         """A new folder to train in; it is gone afterwards."""
-        prefix = f".until-{time.time() + timeout + SLACK_SECONDS:.0f}-{tag()}"
-        temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=self.path / "cells"))
-        try:
-            yield temporary
-        finally:
-            remove_folder(temporary)
+        until = time.time() + timeout + SLACK_SECONDS
+        return new_folder(f".until-{until:.0f}-", self.path / "cells")
 
     def save_cell(
         self,
