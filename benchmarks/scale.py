@@ -11,10 +11,12 @@ are a bare `multiprocessing.Pool` and bare tasks of Ray. Each line is a process 
 """
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -38,6 +40,7 @@ RUNS, RUN_SECONDS, FEW = 10_000, 0.01, 10
 "FEW: twins and one worker do 1 / FEW of the runs."
 SLOTS = 1_000
 "Runs at a time of the cluster that the driver is made to believe in."
+MANY_BY_CLIENT = f"Ray by ray://, {2 * SLOTS:,} handed over, empty runs"
 N_TRAIN, N_TEST, N_CLASSES = 2_000, 500, 10
 CIFAR = (50_000, 10_000)
 GRID = (10, 10)
@@ -146,6 +149,38 @@ def tasks(runs: int, ahead: int, seconds: float) -> Row:
             yield ray.get(ready[0])
 
     return watched(results(), 2)
+
+
+def by_client(runs: int) -> Row:
+    """A cluster of this machine by its address, as `--executor ray://HOST:PORT` takes it."""
+    few = runs // FEW
+    with a_cluster() as address:
+        ours, many = make_executor(address), Workers(count=SLOTS, threads=1)
+        found = {
+            "Ray by ray://, 2 workers": through(ours, TWO, few, RUN_SECONDS),
+            "Ray by ray://, 2 workers, empty runs": through(ours, TWO, few, 0.0),
+            MANY_BY_CLIENT: through(ours, many, 4 * few, 0.0),
+        }
+    del found[MANY_BY_CLIENT]["overhead_ms"]
+    return found
+
+
+@contextlib.contextmanager
+def a_cluster() -> Iterator[str]:
+    """The address of a cluster of this machine with two cores, which is then gone."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    words = ["start", "--head", "--port=0", "--block", "--num-cpus=2", "--include-dashboard=false",
+             f"--ray-client-server-port={port}"]  # fmt: skip
+    ray = Path(sys.executable).with_name("ray")
+    cluster = subprocess.Popen([ray, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"ray://127.0.0.1:{port}"
+    finally:
+        cluster.terminate()
+        cluster.wait()
 
 
 # Stores
@@ -392,8 +427,8 @@ def peak_mib() -> float:
 
 
 LINES: dict[str, Callable[[int], Row]] = {
-    "local": local, "ray": on_ray, "study": study, "rows": rows, "cells": cells,
-    "mirror": mirror, "screen": screen,
+    "local": local, "ray": on_ray, "client": by_client, "study": study, "rows": rows,
+    "cells": cells, "mirror": mirror, "screen": screen,
 }  # fmt: skip
 
 
@@ -432,7 +467,7 @@ def to_markdown(content: Row) -> str:
         "driver's memory, MiB |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for name, row in {**content["local"], **content["ray"]}.items():
+    for name, row in {**content["local"], **content["ray"], **content["client"]}.items():
         overhead = f"{row['overhead_ms']:.2f}" if "overhead_ms" in row else ""
         lines.append(
             f"| {name} | {row['runs']:,} | {row['start_s']:.2f} | {overhead} | "
@@ -533,6 +568,8 @@ def plan_lines(content: Row) -> list[str]:
         ("sending a study's rows there", f"1 / (3 requests x {REQUEST_SECONDS:g} s)", 1 / row_s),
         ("cells written by the driver", f"1 / {grid['save_ms']:.1f} ms", 1e3 / grid["save_ms"]),
         ("runs handed out and taken back by Ray", f"measured, {2 * SLOTS:,} handed over", driver),
+        ("the same through ray://HOST:PORT", f"measured, {2 * SLOTS:,} handed over",
+         content["client"][MANY_BY_CLIENT]["per_s"]),
     ]  # fmt: skip
     start = [
         ("listing a folder of rows", f"{done['listing_s']:.3f} s x {more:.0f}",

@@ -6,11 +6,14 @@ Ray runs in a process of its own here: it changes signals and warnings of the on
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -145,9 +148,12 @@ def _most_at_once(runs: list[tuple[str, float, float]]) -> int:
     )
 
 
-def _run(out: Path, *more: str) -> "subprocess.Popen[bytes]":
+def _run(
+    out: Path, *more: str, env: Mapping[str, str] = MappingProxyType({})
+) -> "subprocess.Popen[bytes]":
     words = [sys.executable, "-m", "mislabel", "bench", "run", *GRID, "--out", str(out), *more]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, stdout=pipe, stderr=pipe, env={**os.environ, **env})
 
 
 def _cells(out: Path) -> dict[str, object]:
@@ -181,6 +187,28 @@ def test_ray_gives_the_same_numbers_though_a_worker_is_killed(
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     assert killed
+    assert _cells(out) == local
+
+
+def test_a_cluster_by_its_address_and_token(local: dict[str, object], tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+    words = ["start", "--head", "--port=0", "--block", "--num-cpus=2", "--include-dashboard=false",
+             f"--ray-client-server-port={port}"]  # fmt: skip
+    cluster = subprocess.Popen(
+        [Path(sys.executable).with_name("ray"), *words], env=os.environ | token,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    out = tmp_path / "run"
+    try:
+        with _run(out, "--executor", f"ray://127.0.0.1:{port}", env=token) as process:
+            _, errors = process.communicate(timeout=300)
+            assert process.returncode == 0, errors
+    finally:
+        cluster.terminate()
+        cluster.wait()
     assert _cells(out) == local
 
 
@@ -257,10 +285,10 @@ def test_a_cluster_that_is_not_there() -> None:
     process = subprocess.run(
         [sys.executable, "-m", "mislabel", "bench", "run", *GRID, "--out", "nowhere",
          "--executor", "ray://127.0.0.1:1"],
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, text=True, timeout=300, env=os.environ | {"RAY_AUTH_MODE": "disabled"},
     )  # fmt: skip
     assert process.returncode == 2
-    assert process.stderr.splitlines()[-1].startswith(
-        "mislabel: error: executor='ray://127.0.0.1:1"
-    )
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("mislabel: error: executor='ray://127.0.0.1:1': cannot be reached")
+    assert "RAY_AUTH_MODE=token" in line
     assert not Path("nowhere").exists()

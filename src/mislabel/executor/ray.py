@@ -7,6 +7,8 @@ maps them. A run whose worker or machine is lost is done again by Ray, up to `RE
 import contextlib
 import io
 import math
+import os
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
@@ -27,6 +29,7 @@ PLACED_BYTES = 100_000
 RETRIES = 2
 AHEAD = 2
 "Runs that are handed to Ray for each that can be at work, so that no worker waits for us."
+NO_TOKEN = "where the cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS",
@@ -105,16 +108,20 @@ class RayExecutor:
             return
         own = self.address is None and workers is not None
         try:
-            ray.init(
-                address=self.address or "local",  # not a cluster that is found here
-                num_cpus=workers.count * workers.threads if own and workers else None,
-                include_dashboard=False if own else None,
-                log_to_driver=False,
-                logging_level="ERROR",
-                configure_logging=True,
-            )
+            with warnings.catch_warnings():  # which tell what the error does
+                warnings.filterwarnings("ignore", message="Ray Client connection")
+                ray.init(
+                    address=self.address or "local",  # not a cluster that is found here
+                    num_cpus=workers.count * workers.threads if own and workers else None,
+                    include_dashboard=False if own else None,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    configure_logging=True,
+                )
         except (ConnectionError, OSError, ValueError, RuntimeError) as error:
             rule = f"cannot be reached ({' '.join(str(error).split())[:200]})"
+            if self.address is not None and os.environ.get("RAY_AUTH_MODE") != "token":
+                rule += f"; {NO_TOKEN}"
             raise InputError("executor", self.address or "ray", rule) from error
         try:
             yield ray
