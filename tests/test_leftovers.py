@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mislabel import leftovers
 from mislabel.files import atomic_path
-from mislabel.leftovers import LEFTOVER_SECONDS, remove_leftovers, tag, temporary_folder
+from mislabel.leftovers import LEFTOVER_SECONDS, new_folder, remove_leftovers, tag, temporary_folder
 
 
 def made_by_a_killed_process(folder: Path) -> list[Path]:
@@ -69,6 +70,41 @@ def test_of_others_that_say_how_long(tmp_path: Path, until: int, stays: bool) ->
     os.utime(path, (time.time() - 2 * LEFTOVER_SECONDS,) * 2)
     remove_leftovers(tmp_path)
     assert path.exists() == stays
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_of_a_process_that_has_ended_and_was_not_asked_for(tmp_path: Path) -> None:
+    code = "from mislabel.leftovers import tag; print(tag(), flush=True); input()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as process:
+        assert process.stdin is not None and process.stdout is not None
+        path = tmp_path / f".a{process.stdout.readline().decode().strip()}x.tmp"
+        path.touch()
+        remove_leftovers(tmp_path)
+        assert path.exists()
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
+        remove_leftovers(tmp_path)
+        assert not path.exists()
+
+
+def test_ctrl_c_while_a_folder_or_file_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mkdir", "touch"):
+        make = getattr(Path, name)
+
+        def made(path: Path, *given: Any, make: Any = make, **options: Any) -> None:
+            make(path, *given, **options)
+            if path.parent == tmp_path:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Path, name, made)
+    with pytest.raises(KeyboardInterrupt), new_folder(".cell-", tmp_path):
+        pass
+    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a.txt"):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_number_of_a_process_that_was_given_again(

@@ -115,11 +115,13 @@ def _machine() -> str:
 def _started(pid: int) -> int:
     """When a process started, in ticks; 0 where it runs and that cannot be told, -1 if it is gone.
 
-    A number of a process may be given again to another.
+    A number of a process may be given again to another. Gone is also one that has ended and for
+    which its parent has not asked, which some containers never do.
     """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        return int(fields.rpartition(")")[2].split()[19])
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        fields = text.rpartition(")")[2].split()
+        return -1 if fields[0] in "ZX" else int(fields[19])
     except (OSError, ValueError, IndexError):
         pass
     if os.name != "posix":
