@@ -43,6 +43,8 @@ def printable(text: str) -> str:
 
 
 def _short(value: Any) -> str:
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0:
+        value = value.item()  # which no version of NumPy writes as np.int64(0)
     text = " ".join(str(value).split()) if isinstance(value, BaseException) else repr(value)
     text = printable(text)
     return text if len(text) <= 160 else f"{text[:120]}...{text[-30:]}"

@@ -19,7 +19,8 @@ from kinds import KINDS, Kind, write_inputs
 from undertaking import Undertaking, content, run
 
 SEED = int(os.environ.get("MISLABEL_FAULTS_SEED", "20261123"))
-found: list[dict[str, Any]] = []
+found: list[tuple[str, dict[str, Any]]] = []
+"By the test that told it; several processes may run the suite, in any order."
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,7 +38,7 @@ def pytest_report_header() -> str:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call" and report.passed:
-        found.extend(value for name, value in report.user_properties if name == "fault")
+        found.extend((report.nodeid, v) for name, v in report.user_properties if name == "fault")
 
 
 def pytest_sessionfinish() -> None:
@@ -45,7 +46,8 @@ def pytest_sessionfinish() -> None:
     if path and found and "PYTEST_XDIST_WORKER" not in os.environ:
         about = {"tries": attempts(), "seed": SEED, "python": platform.python_version()}
         about |= {"system": platform.system()}
-        Path(path).write_text(json.dumps({"about": about, "found": found}, indent=1) + "\n")
+        rows = [row for _, row in sorted(found, key=lambda pair: pair[0])]
+        Path(path).write_text(json.dumps({"about": about, "found": rows}, indent=1) + "\n")
 
 
 def attempts() -> int:

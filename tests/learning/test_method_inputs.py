@@ -97,9 +97,9 @@ def test_parameters_of_one_method(method: Any, message: str) -> None:
     ("x", "y", "options", "message"),
     [
         (X, Y[:3], {}, "y='3 labels': must have length 12"),
-        (X, np.zeros(12, int), {}, "y=np.int64(0): has 1 class; at least 2 are needed"),
+        (X, np.zeros(12, int), {}, "y=0: has 1 class; at least 2 are needed"),
         (X, np.where(Y, np.inf, 0), {}, "y=inf: must be finite"),
-        (X, Y, {"classes": [1, 2]}, "y=np.int64(0): is not one of the classes"),
+        (X, Y, {"classes": [1, 2]}, "y=0: is not one of the classes"),
         (IMAGES.astype(float), Y, {}, "X='dtype float64': images must be uint8 (N, h, w, c)"),
         (IMAGES[:0], Y[:0], {}, "X='shape (0, 8, 8, 1)': must not be empty"),
         (
