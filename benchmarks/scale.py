@@ -118,7 +118,9 @@ def on_ray(runs: int) -> Row:
 
     ours, few = make_executor("ray"), runs // FEW
     found = {"Ray, 2 workers": through(ours, TWO, runs, RUN_SECONDS)}
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(
+        "local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+    )
     many = Workers(count=SLOTS, threads=1)
     found |= {
         "Ray, 2 workers, empty runs": through(ours, TWO, runs, 0.0),

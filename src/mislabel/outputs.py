@@ -15,16 +15,21 @@ def check_folder(path: Path, argument: str) -> None:
 
 
 def check_own_folder(
-    path: Path, argument: str, *, exists: bool, leftover: Callable[[Path], bool], kind: str
+    path: Path,
+    argument: str,
+    *,
+    exists: Callable[[], bool],
+    leftover: Callable[[Path], bool],
+    kind: str,
 ) -> None:
     """Raise `InputError` where no folder of ours can be begun or gone on with; nothing is changed.
 
-    exists: whether it holds one already. leftover: whether an entry is what a killed process leaves
-    before that. kind: what it is for errors, "a run".
+    exists: asks whether it holds one already, which another process may begin meanwhile. leftover:
+    whether an entry is what a killed process leaves before that. kind: for errors, "a run".
     """
     if path.exists() and not path.is_dir():
         raise InputError(argument, str(path), "is a file; must be a folder")
-    if path.is_dir() and not exists and not all(map(leftover, path.iterdir())):
+    if path.is_dir() and not all(map(leftover, path.iterdir())) and not exists():
         rule = f"holds other things; give a new or empty folder, or one with {kind}"
         raise InputError(argument, str(path), rule)
     if path.is_dir():

@@ -50,7 +50,7 @@ def test_pieces_losses_and_arrays(tmp_path: Path) -> None:
         from mislabel.errors import LostRunsError
         from mislabel.executor import Workers, make_executor
 
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         put, puts = ray.put, []
         ray.put = lambda value: (puts.append(value.nbytes), put(value))[1]
         executor, two = make_executor("ray"), Workers(count=2, threads=1)

@@ -66,6 +66,11 @@ def failures(out: Path) -> dict[str, str]:
     return found
 
 
+def is_killed(failure: str) -> bool:
+    """Whether a training, or the process that watches it, was killed with -9."""
+    return "was killed by SIGKILL" in failure or "ended with status -9" in failure
+
+
 def resume_and_check(
     kind: Kind, inputs: Path, place: Path, workers: int, undisturbed: Undisturbed, *more: str
 ) -> int:
@@ -226,7 +231,7 @@ def test_killed_with_workers(
             assert not was_killed
             if kind is STRESS:  # its training was killed, which is its result
                 found = failures(place / "out").values()
-                assert len(found) <= 1 and all("was killed by SIGKILL" in text for text in found)
+                assert len(found) <= 1 and all(is_killed(text) for text in found)
                 again.append("--retry-failed")
         kept += resume_and_check(kind, inputs, place, 2, undisturbed, *again)
     total = tries * kind.size

@@ -66,7 +66,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     outside.mkdir()
     (folder / "cells").symlink_to(outside)
     with pytest.raises(InputError, match=OUT):
-        check_own_folder(folder, "out", exists=True, leftover=lambda _: False, kind="a run")
+        check_own_folder(folder, "out", exists=lambda: True, leftover=lambda _: False, kind="a run")
 
 
 @pytest.mark.parametrize("name", ["../../secret", "..", "/etc", "a/../../x", "", "A" * 5, "\x00"])

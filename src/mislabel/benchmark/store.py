@@ -109,7 +109,7 @@ class RunFolder:
     def check_usable(self) -> None:
         """Raise `InputError` where a run cannot be written; nothing is changed."""
         check_own_folder(
-            self.path, self.argument, exists=self.exists(), leftover=_is_ours, kind="a run"
+            self.path, self.argument, exists=self.exists, leftover=_is_ours, kind="a run"
         )
 
     def check_identity(self, identity: Mapping[str, Any]) -> None:

@@ -41,7 +41,7 @@ def check_explorer_folder(folder: Path, argument: str = "output") -> None:
     check_own_folder(
         folder,
         argument,
-        exists=(folder / MARKER).is_file(),
+        exists=(folder / MARKER).is_file,
         leftover=lambda _: False,
         kind="an explorer",
     )

@@ -108,7 +108,7 @@ class StudyFolder:
         if self.exists():
             self.check_identity(identity)
         check_own_folder(
-            self.path, self.argument, exists=self.exists(), leftover=_is_ours, kind="a study"
+            self.path, self.argument, exists=self.exists, leftover=_is_ours, kind="a study"
         )
 
     def check_identity(self, identity: Mapping[str, Any]) -> None:

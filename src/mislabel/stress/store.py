@@ -85,7 +85,7 @@ class StressFolder:
     def check_usable(self) -> None:
         """Raise `InputError` where a test cannot be written; nothing is changed."""
         check_own_folder(
-            self.path, self.argument, exists=self.exists(), leftover=_is_ours, kind="a stress test"
+            self.path, self.argument, exists=self.exists, leftover=_is_ours, kind="a stress test"
         )
 
     def check_identity(self, identity: Mapping[str, Any], code: str, *, replace: bool) -> None:
