@@ -14,7 +14,7 @@ test: $(VENV)/.dev
 
 # Kills, full disks, damaged files; MISLABEL_FAULTS=50 as for docs/reliability.md. And Ray, which is slow.
 test-faults: $(VENV)/.dev
-	$(BIN)/python -m pytest -m faults tests/faults tests/executor/test_ray_executor.py
+	$(BIN)/python -m pytest -m faults -n 2 --dist worksteal tests/faults tests/executor/test_ray_executor.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

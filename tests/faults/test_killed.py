@@ -239,8 +239,8 @@ def test_killed_with_workers(
     if who == "only a worker":
         outcome = "the command ended well; what was at work was done again"
     if who == "only a worker" and kind is STRESS:
-        outcome = "a failed cell with its reason, done again with --retry-failed; all others "
-        outcome += "finished"
+        outcome = "a killed training is a failed cell with its reason, done again with "
+        outcome += "--retry-failed; all others finished"
     record(f"kill -9 of {who}, two at work", kind.title, tried=tries, outcome=outcome)
 
 
