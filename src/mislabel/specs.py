@@ -18,12 +18,11 @@ from typing import Any
 
 from mislabel.errors import InputError, did_you_mean
 
-_PART = re.compile(
-    r"""\s*+ (?: (?P<key> [^,="]*? ) \s* = \s* )?+
-    (?: "(?P<quoted> (?: [^"] | "" )*+ )" \s* | (?P<plain> (?!") [^,]* ) ) (?= , | \Z )""",
-    re.VERBOSE,
-)
-"One part of a spec, up to the comma behind it: a key, perhaps, and a value."
+_KEY = re.compile(r'([^,="]*)=')
+_SPACE = re.compile(r"\s*")
+_VALUE = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")*)"\s*|(?P<plain>(?!")[^,]*))(?=,|\Z)')
+"""A part of a spec, up to the comma behind it: a key, perhaps, space, and a value. One after the
+other, since possessive quantifiers, which one expression needs, are wrong in Python 3.11.2."""
 
 
 def split_spec(spec: str, argument: str) -> tuple[str, str]:
@@ -72,14 +71,16 @@ def _split_parts(text: str, argument: str, spec: str) -> Iterator[tuple[str | No
     """Of each part between commas: key (None where there is none), value without quotes, whole."""
     end = -1 if text else len(text)
     while end < len(text):
-        part = _PART.match(text, end + 1)
-        if part is None:
+        start = end + 1
+        key = _KEY.match(text, start)
+        space = _SPACE.match(text, start if key is None else key.end())
+        found = _VALUE.match(text, space.end() if space else start)
+        if found is None:
             rule = 'has a quote that is not closed, or more behind it; must be "VALUE"'
             raise InputError(argument, spec, rule)
-        quoted = part["quoted"]
-        value = part["plain"].strip() if quoted is None else quoted.replace('""', '"')
-        yield part["key"], value, part[0].strip()
-        end = part.end()
+        end, quoted = found.end(), found["quoted"]
+        value = found["plain"].strip() if quoted is None else quoted.replace('""', '"')
+        yield None if key is None else key[1].strip(), value, text[start:end].strip()
 
 
 def parameter_types(factory: Callable[..., Any]) -> dict[str, Any]:
