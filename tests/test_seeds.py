@@ -88,7 +88,8 @@ def test_good_seeds(seed: Any) -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 1.0, np.float64(1), "1", None, True, float("nan")])
 def test_bad_seeds(seed: Any) -> None:
-    message = f"order={seed!r}: must be a whole number from 0 to 2**63 - 1"
+    shown = seed.item() if isinstance(seed, np.generic) else seed
+    message = f"order={shown!r}: must be a whole number from 0 to 2**63 - 1"
     with pytest.raises(InputError) as caught:
         check_seed(seed, "order")
     assert str(caught.value) == message
