@@ -18,6 +18,8 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from mislabel.executor import ray as ray_executor
+
 pytest.importorskip("ray", reason="Ray is not installed (mislabel[ray])")
 pytestmark = pytest.mark.faults  # by make test-faults, since starting Ray takes long
 HERE = Path(__file__).parent
@@ -279,6 +281,24 @@ def _descends(path: Path, ancestor: int) -> bool:
             return False
         path = path.parent / parent
     return False
+
+
+@pytest.mark.parametrize("failures", [0, 2, 3])
+def test_a_server_that_fails_to_start_is_asked_for_again(failures: int) -> None:
+    calls: list[str] = []
+
+    class Fake:
+        def init(self, address: str) -> None:
+            calls.append(address)
+            if len(calls) <= failures:
+                raise ConnectionAbortedError("Initialization failure from server")
+
+    if failures == 3:
+        with pytest.raises(ConnectionAbortedError):
+            ray_executor._init(Fake(), address="ray://there:1")
+    else:
+        ray_executor._init(Fake(), address="ray://there:1")
+    assert calls == ["ray://there:1"] * min(failures + 1, 3)
 
 
 def test_a_cluster_that_is_not_there() -> None:

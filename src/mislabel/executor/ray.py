@@ -27,6 +27,7 @@ R = TypeVar("R")
 PLACED_BYTES = 100_000
 "Arrays from this size on are put into the object store by themselves."
 RETRIES = 2
+"Of a run, and of connecting."
 AHEAD = 2
 "Runs that are handed to Ray for each that can be at work, so that no worker waits for us."
 NO_TOKEN = "where the cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
@@ -110,7 +111,8 @@ class RayExecutor:
         try:
             with warnings.catch_warnings():  # which tell what the error does
                 warnings.filterwarnings("ignore", message="Ray Client connection")
-                ray.init(
+                _init(
+                    ray,
                     address=self.address or "local",  # not a cluster that is found here
                     num_cpus=workers.count * workers.threads if own and workers else None,
                     include_dashboard=False if own else None,
@@ -127,6 +129,18 @@ class RayExecutor:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _init(ray: Any, **options: Any) -> None:
+    """Connect. Ray's client server forks a server for each client; where that fails, which it does
+    now and then, the same is asked for again."""
+    for last in (*[False] * RETRIES, True):
+        try:
+            ray.init(**options)
+            return
+        except ConnectionAbortedError:
+            if last:
+                raise
 
 
 class _Packer:
