@@ -26,6 +26,7 @@ from typing import Any
 from mislabel.cache import cache_folder
 from mislabel.errors import InputError
 from mislabel.files import hash_json, read_json, write_json
+from mislabel.leftovers import tag
 from mislabel.outputs import check_folder
 
 STATE = ".mirror.json"
@@ -73,7 +74,7 @@ class Mirror:
 
     def _get(self, wanted: Sequence[tuple[str, str, Path, str]]) -> None:
         """Objects by their full name, name, local place and token; together, where a store can."""
-        parts = [local.with_name(f".{local.name}.tmp") for _, _, local, _ in wanted]
+        parts = [local.with_name(f".{local.name}{tag()}.tmp") for _, _, local, _ in wanted]
         for part in parts:
             part.parent.mkdir(parents=True, exist_ok=True)
         self._filesystem.get([full for full, *_ in wanted], [str(part) for part in parts])

@@ -7,6 +7,9 @@ from pathlib import Path
 from mislabel.errors import InputError
 from mislabel.files import check_links
 
+ELSEWHERE = "is another folder on the machine of a worker; give one that all share, or new"
+"The rule where a worker stored what is not here."
+
 
 def check_folder(path: Path, argument: str) -> None:
     """Raise `InputError` where no folder can be made or written at `path`; nothing is changed."""

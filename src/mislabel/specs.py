@@ -18,11 +18,10 @@ from typing import Any
 
 from mislabel.errors import InputError, did_you_mean
 
-_KEY = re.compile(r'([^,="]*)=')
-_SPACE = re.compile(r"\s*")
+_HEAD = re.compile(r'(?:(?P<key>[^,="]*)=)?\s*')
 _VALUE = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")*)"\s*|(?P<plain>(?!")[^,]*))(?=,|\Z)')
-"""A part of a spec, up to the comma behind it: a key, perhaps, space, and a value. One after the
-other, since possessive quantifiers, which one expression needs, are wrong in Python 3.11.2."""
+"""A part of a spec: a key, perhaps, and space; then a value, up to the comma behind it. Two, since
+possessive quantifiers, which one expression needs, are wrong in Python 3.11.2."""
 
 
 def split_spec(spec: str, argument: str) -> tuple[str, str]:
@@ -72,15 +71,14 @@ def _split_parts(text: str, argument: str, spec: str) -> Iterator[tuple[str | No
     end = -1 if text else len(text)
     while end < len(text):
         start = end + 1
-        key = _KEY.match(text, start)
-        space = _SPACE.match(text, start if key is None else key.end())
-        found = _VALUE.match(text, space.end() if space else start)
-        if found is None:
+        head = _HEAD.match(text, start)
+        found = head and _VALUE.match(text, head.end())
+        if head is None or found is None:
             rule = 'has a quote that is not closed, or more behind it; must be "VALUE"'
             raise InputError(argument, spec, rule)
         end, quoted = found.end(), found["quoted"]
         value = found["plain"].strip() if quoted is None else quoted.replace('""', '"')
-        yield None if key is None else key[1].strip(), value, text[start:end].strip()
+        yield head["key"] and head["key"].strip(), value, text[start:end].strip()
 
 
 def parameter_types(factory: Callable[..., Any]) -> dict[str, Any]:

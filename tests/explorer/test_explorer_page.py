@@ -123,6 +123,26 @@ def test_an_interrupted_write_leaves_the_page_of_before(
     assert [p.name for p in tmp_path.iterdir()] == ["page"]
 
 
+def test_ctrl_c_while_the_page_of_before_is_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_explorer(bare(), tmp_path / "page")
+    before = snapshot(tmp_path)
+    rename = Path.replace
+
+    def stopped(path: Path, target: Path) -> Path:
+        rename(path, target)
+        if target.name == "old":
+            raise KeyboardInterrupt
+        return target
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        write_explorer(exploration(), tmp_path / "page")
+    assert snapshot(tmp_path) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["page"]
+
+
 def test_a_rename_that_fails_leaves_the_page_of_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ from mislabel.labels.formats import receipt_path
 from mislabel.learning import METHODS
 from mislabel.leftovers import new_folder, remove_leftovers
 from mislabel.noise import NOISE, canonical_noise
-from mislabel.outputs import check_own_folder
+from mislabel.outputs import ELSEWHERE, check_own_folder
 from mislabel.sealed import FILES, read_sealed, write_sealed
 from mislabel.shapes import check_shape, needed_keys
 from mislabel.specs import split_spec
@@ -178,8 +178,7 @@ class RunFolder:
     def check_shared(self, key: CellKey) -> None:
         """Raise `InputError` where a worker stored a cell that is not here."""
         if not self.has(key):
-            rule = "is another folder on the machine of a worker; give one that all share, or new"
-            raise InputError(self.argument, str(self.path), rule)
+            raise InputError(self.argument, str(self.path), ELSEWHERE)
 
     def save_cell(
         self, key: CellKey, result: CellResult, test_predictions: NDArray[np.int64]

@@ -60,9 +60,9 @@ def write_explorer(exploration: Exploration, folder: str | Path) -> Path:
         page, old = temporary / "new", temporary / "old"
         page.mkdir()
         _write(exploration, page)
-        if folder.exists():
-            folder.replace(old)
         try:
+            if folder.exists():
+                folder.replace(old)
             page.replace(folder)
         except BaseException:
             if old.exists() and not folder.exists():

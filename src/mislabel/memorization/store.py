@@ -40,7 +40,7 @@ from mislabel.files import (
     reading,
 )
 from mislabel.leftovers import remove_leftovers
-from mislabel.outputs import check_own_folder
+from mislabel.outputs import ELSEWHERE, check_own_folder
 from mislabel.sealed import read_sealed, write_sealed
 from mislabel.shapes import check_shape
 
@@ -194,8 +194,7 @@ class StudyFolder:
     def check_shared(self, number: int) -> None:
         """Raise `InputError` where a worker stored a row that is not here."""
         if not self.row_path(number).is_file():
-            rule = "is another folder on the machine of a worker; give one that all share, or new"
-            raise InputError(self.argument, str(self.path), rule)
+            raise InputError(self.argument, str(self.path), ELSEWHERE)
 
     def save(self, number: int, mask: NDArray[np.bool_], answer: Answer, about: Any) -> None:
         """Write a row, atomically. answer: checked against the labels' lengths."""
